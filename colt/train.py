@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['Recipe', 'learning_rate', 'draw_moves', 'move', 'batches', 'to_input', 'evaluate', 'Progress', 'State', 'epochs',
-           'Run', 'finish', 'fit', 'default']
+           'Run', 'finish', 'fit']
 
-# %% ../nbs/api/06_train.ipynb #4c9b0b34
-import ctypes, hashlib, json, math, time
+# %% ../nbs/api/06_train.ipynb #fab1eb3c
+import ctypes, hashlib, json, math, re, time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
@@ -17,12 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .data import Images, generator
+from .data import DATASETS, Images, generator
 from .mask import Mask, Weights, apply_
+from .models import ARCHITECTURES
 from .partition import Part
 from .rewind import snapshot
 
-# %% ../nbs/api/06_train.ipynb #9209b913
+# %% ../nbs/api/06_train.ipynb #ef97ccb1
 @dataclass(frozen=True)
 class Recipe:
     "Every setting of a run"
@@ -58,7 +59,7 @@ class Recipe:
     crop: int = 0 # pixels that an image may shift each way, 0 or more
     flip: bool = False # mirror every other image
     rotate: float = 0. # degrees that an image may turn each way, 0 to 180
-    device: str = 'cpu' # cpu, cuda, cuda:1 ... or mps
+    device: str = 'cpu' # where to train: cpu, cuda, cuda:1 ... or mps
 
     def __post_init__(self):
         for names, (allowed, fits) in _rules.items():
@@ -67,6 +68,25 @@ class Recipe:
         if self.end_iter <= self.start_iter: raise ValueError(f'end_iter {self.end_iter}: it must be above start_iter ({self.start_iter})')
         if self.prune_type == 'lth' and self.partition != 1: raise ValueError(f'partition {self.partition}: lth has one partition; use 1, or prune_type colt')
         if self.sparsity is self.final_prune_rate is self.max_cycles is None and not self.match: raise ValueError('sparsity None: the run would never end; give sparsity, final_prune_rate or max_cycles')
+
+    @classmethod
+    def default(cls,
+        arch:str='conv3', # one of `colt.models.ARCHITECTURES`
+        dataset:str='digits', # one of `colt.data.DATASETS`
+        **changes:Any, # settings that differ from it
+    ) -> 'Recipe':
+        "Settings that learn on this machine, and prune this architecture; raise `ValueError` for an unknown name"
+        return cls(**({'partition': 1 if changes.get('prune_type') == 'lth' else 2} | _default(arch, dataset) | changes))
+
+    @classmethod
+    def paper(cls,
+        arch:str='conv3', # one of `colt.models.ARCHITECTURES`
+        dataset:str='cifar100', # one of `colt.data.DATASETS`
+        prune_type:str='colt', # colt or lth
+        **changes:Any, # settings that differ from it
+    ) -> 'Recipe':
+        "The settings of the authors' code (arXiv 2212.12770)"
+        return cls(**({'partition': 1 if prune_type == 'lth' else 2} | _paper(arch, dataset, prune_type) | changes))
 
     @property
     def rates(self) -> dict[str, float]:
@@ -100,7 +120,7 @@ _rules: dict[str, tuple[str, Callable[[Any], bool]]] = {
     'lr': ('a number above 0', _number((int, float), lambda v: v > 0)), 'weight_decay': ('a number of 0 or more', _number((int, float), lambda v: v >= 0)),
     'partition batch_size end_iter patience': ('a whole number of 1 or more', _number(int, lambda v: v >= 1)),
     'start_iter warmup crop': ('a whole number of 0 or more', _number(int, lambda v: v >= 0)), 'max_cycles': ('a whole number of 0 or more', _optional(_number(int, lambda v: v >= 0))),
-    'seed': ('a whole number', _number(int, lambda v: True)), 'bias augmentations flip': ('True or False', lambda v: isinstance(v, bool)),
+    'device': ('cpu, mps, cuda or cuda:N', lambda v: isinstance(v, str) and re.fullmatch(r'cpu|mps|cuda(:\d+)?', v)), 'seed': ('a whole number', _number(int, lambda v: True)), 'bias augmentations flip': ('True or False', lambda v: isinstance(v, bool)),
     'milestones': ('shares of the run from 0 to 1, such as 0.4,0.6,0.9', _shares)}
 
 # %% ../nbs/api/06_train.ipynb #941cccdd
@@ -336,13 +356,24 @@ def fit(
     for state in epochs(net, part, recipe, mask, report, cycle): pass
     return finish(net, part, state)
 
-# %% ../nbs/api/06_train.ipynb #619d1c27
-_arch: dict[str, dict] = {
-    'fc1': dict(optimizer='adam', lr=1.2e-3, linear_prune_ratio=.2, conv_prune_ratio=0.),
-    'lenet5': dict(optimizer='adam', lr=2e-3, conv_prune_ratio=.2, linear_prune_ratio=.2),
-    'conv3': dict(optimizer='adam', lr=1e-3),
+# %% ../nbs/api/06_train.ipynb #7329ce05
+_by_arch: dict[str, dict[str, Any]] = {
+    'fc1': dict(lr=.004, conv_prune_ratio=0., linear_prune_ratio=.15),
+    'lenet5': dict(lr=.02, conv_prune_ratio=.15, linear_prune_ratio=.15),
+    'conv3': dict(lr=.004),
     'resnet18': dict(optimizer='sgd', lr=.05, weight_decay=5e-4)}
-_moves: dict[str, dict] = {'cifar10': dict(crop=4, flip=True, rotate=15.), 'cifar100': dict(crop=4, flip=True, rotate=15.)}
-_size: dict[str, dict] = {'digits': dict(batch_size=64, end_iter=15)}
+_by_dataset: dict[str, dict[str, Any]] = {
+    'digits': dict(batch_size=64, end_iter=8),
+    'cifar10': dict(crop=4, flip=True, rotate=15.), 'cifar100': dict(crop=4, flip=True, rotate=15.)}
 
-def default(arch:str='conv3', dataset:str='digits', **changes) -> Recipe: return Recipe(**(dict(arch=arch, dataset=dataset, batch_size=256) | _arch[arch] | _moves.get(dataset, {}) | _size.get(dataset, {}) | changes))
+def _default(arch, dataset):
+    for kind, name, known in ('architecture', arch, ARCHITECTURES), ('data set', dataset, DATASETS):
+        if name not in known: raise ValueError(f"there is no {kind} '{name}'; choose one of {', '.join(known)}")
+    return dict(arch=arch, dataset=dataset, batch_size=256) | _by_arch.get(arch, {}) | _by_dataset.get(dataset, {})
+
+# %% ../nbs/api/06_train.ipynb #12ba9d69
+def _paper(arch, dataset, prune_type):
+    ratio = {'colt': .15, 'lth': .2}[prune_type]
+    dense = arch in ('fc1', 'lenet5') # their convolutions are few or none: what there is to prune is linear
+    training = dict(optimizer='adam', weight_decay=1e-4, lr=3e-4 if arch == 'conv3' else 1.2e-3) if arch in ('conv3', 'fc1', 'lenet5') else dict(optimizer='sgd', weight_decay=5e-4, lr=.01 if arch == 'alexnet' else .1)
+    return _default(arch, dataset) | dict(batch_size=256, end_iter=50, prune_type=prune_type, conv_prune_ratio=0. if arch == 'fc1' else ratio, linear_prune_ratio=ratio*dense, sparsity=.991) | training

@@ -1,0 +1,58 @@
+# make            what there is to make
+# make run        a first ticket; everything that it needs is installed into .venv
+# make test       every test
+
+PYTHON ?= python3
+BIN    := .venv/bin
+API    := $(sort $(wildcard nbs/*.ipynb nbs/api/*.ipynb))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint check export notebooks docs clean
+
+help:
+	@echo 'make setup      install the package and what it is made with into .venv'
+	@echo 'make run        find a COLT ticket on handwritten digits (ARGS="--sparsity 0.98" adds flags)'
+	@echo 'make test       every test: style, types, notebooks, and tests/'
+	@echo 'make check      exactly what continuous integration does'
+	@echo 'make export     the module and the README from the notebooks'
+	@echo 'make notebooks  run every notebook and keep what it shows'
+	@echo 'make docs       the notebooks as plain pages in _docs/'
+	@echo 'make clean      remove what was made, but no runs and no data'
+
+# The stamp is newer than what decides the environment, so a second call installs nothing.
+setup: .venv/.installed
+.venv/.installed: settings.ini setup.py pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "colt needs Python 3.10 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar off -e '.[dev]'
+	@touch $@
+
+run: setup
+	@$(BIN)/colt-prune --name first $(if $(wildcard runs/first/recipe.json),--resume) $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/nbdev_test --path nbs --n_workers 2 --do_print
+	$(BIN)/pytest
+
+check:
+	bash .ci/run
+
+export: setup
+	$(BIN)/nbdev_clean
+	$(BIN)/nbdev_export
+	$(BIN)/python tools/readme.py
+
+notebooks: setup
+	PLOTLY_RENDERER=plotly_mimetype $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN $(API)
+	$(MAKE) export
+
+docs: setup
+	$(BIN)/jupyter nbconvert --to html --output-dir _docs --log-level WARN $(API)
+
+clean:
+	rm -rf .venv _docs _proc build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
