@@ -28,11 +28,13 @@ dataset = load(args.dataset)
 whole, = by_class(dataset, 1)
 print(f'{args.arch} on {args.dataset}, {args.optimizer}, batch {args.batch_size}, {args.epochs} epochs, {args.seeds} seeds')
 for lr in args.lr:
-    recipe = Recipe(args.arch, args.dataset, optimizer=args.optimizer, lr=lr, batch_size=args.batch_size, end_iter=args.epochs, weight_decay=args.weight_decay, augmentations=False)
+    recipe = Recipe(args.arch, args.dataset, optimizer=args.optimizer, lr=lr, batch_size=args.batch_size, end_iter=args.epochs,
+                    weight_decay=args.weight_decay, augmentations=False)
     runs = []
     for s in range(args.seeds):
         try: runs.append(fit(create(args.arch, len(whole.classes), dataset.shape, s), whole, replace(recipe, seed=s)))
         except FloatingPointError as e: print(f'{lr:>8g}  {e}')
     if runs:
         acc = [100*r.valid_accuracy for r in runs]
-        print(f'{lr:>8g}  {statistics.mean(acc):6.2f} % (from {min(acc):.2f} to {max(acc):.2f})  {statistics.mean(r.seconds/r.epochs for r in runs):.1f} s an epoch', flush=True)
+        seconds = statistics.mean(r.seconds/r.epochs for r in runs)
+        print(f'{lr:>8g}  {statistics.mean(acc):6.2f} % (from {min(acc):.2f} to {max(acc):.2f})  {seconds:.1f} s an epoch', flush=True)

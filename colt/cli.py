@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['parser', 'colt_prune']
 
-# %% ../nbs/api/13_cli.ipynb #bb4b0185
-import argparse, re, shlex, sys, warnings
+# %% ../nbs/api/13_cli.ipynb #31e2f823
+import argparse, os, re, shlex, sys, warnings
 from dataclasses import fields, replace
 from math import ceil, log
 from pathlib import Path
@@ -26,7 +26,7 @@ from .plot import save_report
 from .runs import RunFolder, carry_out, create_run, plan, resume_run
 from .train import Recipe
 
-# %% ../nbs/api/13_cli.ipynb #5a199d0e
+# %% ../nbs/api/13_cli.ipynb #01368535
 def _yes(text):
     "Yes and no, in the words of the original"
     known = {'yes': True, '1': True, 'true': True, 'no': False, '0': False, 'false': False}
@@ -38,13 +38,14 @@ def _setting(parser, field, doc):
     kind = (get_args(field.type) or (field.type,))[0]
     values = {getattr(Recipe.default(arch), field.name) for arch in ARCHITECTURES}
     shown = 'by architecture' if len(values) > 1 else 'none' if (value := values.pop()) in (None, '') else {True: 'yes', False: 'no'}[value] if kind is bool else value
-    parser.add_argument('--arch_type' if field.name == 'arch' else f'--{field.name}', dest=field.name, type=_yes if kind is bool else kind, default=argparse.SUPPRESS, help=f'{doc} (default: {shown})'.replace('%', '%%'),
+    parser.add_argument('--arch_type' if field.name == 'arch' else f'--{field.name}', dest=field.name,
+                        type=_yes if kind is bool else kind, default=argparse.SUPPRESS, help=f'{doc} (default: {shown})'.replace('%', '%%'),
                         metavar={bool: 'YES|NO', int: 'N', float: 'X', str: 'WORD'}[kind])
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message) -> NoReturn: self.exit(2, f'{self.prog}: {message} (--help lists every flag)\n')
 
-# %% ../nbs/api/13_cli.ipynb #7a5e7194
+# %% ../nbs/api/13_cli.ipynb #da6cd3ee
 def parser() -> argparse.ArgumentParser:
     "All flags of `colt-prune`"
     p = _Parser('colt-prune', description='Find a COLT or lottery ticket. With no flags: a COLT ticket of conv3 on handwritten digits, in a minute.', allow_abbrev=False,
@@ -54,27 +55,31 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument('--out', default='runs', metavar='FOLDER', help='where runs are kept (default: runs)')
     run.add_argument('--name', metavar='WORD', help='name of the run, a folder in --out (default: made from the settings)')
     run.add_argument('--data', metavar='FOLDER', help='where data sets are kept (default: data)')
-    run.add_argument('--resume', nargs='?', type=_yes, const=True, default=False, metavar='YES|NO', help='go on with a run that was interrupted, or further with one that is finished; with --name, its settings need not be repeated')
+    run.add_argument('--resume', nargs='?', type=_yes, const=True, default=False, metavar='YES|NO',
+                     help='go on with a run that was interrupted, or further with one that is finished; with --name, its settings need not be repeated')
     run.add_argument('--dry_run', action='store_true', help='say what would be pruned and how far, and do nothing')
     run.add_argument('--gpu', type=int, metavar='N', help='train on CUDA device N; the same as --device cuda:N')
     run.add_argument('--device', metavar='WORD', help='cpu, cuda, cuda:N, mps or auto (default: auto)')
-    run.add_argument('--output_class', type=int, metavar='N', help="outputs of the networks; they follow from data and partitions, and an N that disagrees is an error")
+    run.add_argument('--output_class', type=int, metavar='N',
+                     help="outputs of the networks; they follow from data and partitions, and an N that disagrees is an error")
     run.add_argument('--match', metavar='RUN', help='lth at the sparsities of this run (a folder, or a name in --out), with its settings: the fair rival of a COLT run')
     settings, docs = p.add_argument_group('the recipe'), docments(Recipe)
     for f in fields(Recipe):
         if f.name not in ('device', 'match'): _setting(settings, f, docs[f.name])
     return p
 
-# %% ../nbs/api/13_cli.ipynb #e7a07c0a
+# %% ../nbs/api/13_cli.ipynb #e7807eb0
 def _device(args):
     "The device that the flags ask for; raise `ValueError` if it is not here"
     if args.gpu is not None and args.device: raise ValueError(f'--gpu {args.gpu} and --device {args.device}: give one of them')
     name = f'cuda:{args.gpu}' if args.gpu is not None else args.device or 'auto'
     if name == 'auto': return 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu'
-    if not re.fullmatch(r'cpu|mps|cuda(:\d+)?', name): raise ValueError(f"there is no device '{name}'; choose cpu, cuda, cuda:N, mps or auto")
+    if not re.fullmatch(r'cpu|mps|cuda(:\d+)?', name):
+        raise ValueError(f"there is no device '{name}'; choose cpu, cuda, cuda:N, mps or auto")
     kind, _, number = name.partition(':')
     here = {'cpu': 1, 'cuda': torch.cuda.device_count(), 'mps': int(torch.backends.mps.is_available())}[kind]
-    if int(number or 0) >= here: raise ValueError(f"there is no {name} on this machine ({here} {kind} device{'s'*(here != 1)}); use --device cpu")
+    if int(number or 0) >= here:
+        raise ValueError(f"there is no {name} on this machine ({here} {kind} device{'s'*(here != 1)}); use --device cpu")
     return name
 
 def _find_run(out, name):
@@ -103,11 +108,13 @@ def _recipe(args, given):
     if not (layers := other.layers()): raise ValueError(f"--match {args.match}: this run has no finished cycle")
     return replace(other.recipe, **(follow | given)), layers
 
-# %% ../nbs/api/13_cli.ipynb #36a713e5
+# %% ../nbs/api/13_cli.ipynb #c099cffa
 def _plan(args, given):
     "The plan of a run and its folder; raise `ValueError` for any mistake in the flags"
-    if args.name is not None and not re.fullmatch(r'(?!\.+$)[\w.+=-]+', args.name): raise ValueError(f"--name '{args.name}': use letters, digits and . _ + = - only; --out says in which folder")
-    if args.data is not None and not Path(args.data).is_dir(): raise ValueError(f"--data '{args.data}' is not a folder; make it, or name the one that holds the data sets")
+    if args.name is not None and not re.fullmatch(r'(?!\.+$)[\w.+=-]+', args.name):
+        raise ValueError(f"--name '{args.name}': use letters, digits and . _ + = - only; --out says in which folder")
+    if args.data is not None and not Path(args.data).is_dir():
+        raise ValueError(f"--data '{args.data}' is not a folder; make it, or name the one that holds the data sets")
     recipe, match = _recipe(args, given)
     p = plan(recipe, args.data or 'data', match)
     width = max(len(part.classes) for part in p.parts)
@@ -128,7 +135,7 @@ def _open(args, p, path):
         raise ValueError(f"'{path}' {state}. Nothing is overwritten: --resume goes on with it, --name NAME makes another run")
     return create_run(p, path)
 
-# %% ../nbs/api/13_cli.ipynb #3a4553d3
+# %% ../nbs/api/13_cli.ipynb #2d6e614e
 def _table(p):
     "The header of the table, and a function that writes a line"
     names = [part.name for part in p.parts] if len(p.parts) <= 4 else ['lowest', 'mean']
@@ -145,14 +152,16 @@ def _table(p):
 class _Watch:
     "A progress bar over the networks of a cycle, fed by `report`"
     def __init__(self, p, console):
-        self.bar = Bar(TextColumn('[progress.description]{task.description}'), BarColumn(), TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal)
+        self.bar = Bar(TextColumn('[progress.description]{task.description}'), BarColumn(), TimeElapsedColumn(), console=console,
+                       transient=True, disable=not console.is_terminal)
         self.order, self.task = {part.name: i for i, part in enumerate((*p.parts, p.whole))}, self.bar.add_task('', total=len(p.parts))
 
     def __call__(self, e):
         who = 'ticket, whole task' if self.order[e.part] == self.bar.tasks[0].total else f'part {e.part}'
-        self.bar.update(self.task, completed=self.order[e.part] + (e.epoch - 1 + e.step/e.steps)/e.epochs, description=f'cycle {e.cycle}, {who}, epoch {e.epoch} of {e.epochs}, loss {e.loss:.3f}')
+        self.bar.update(self.task, completed=self.order[e.part] + (e.epoch - 1 + e.step/e.steps)/e.epochs,
+                        description=f'cycle {e.cycle}, {who}, epoch {e.epoch} of {e.epochs}, loss {e.loss:.3f}')
 
-# %% ../nbs/api/13_cli.ipynb #2e7d3df7
+# %% ../nbs/api/13_cli.ipynb #60cca23f
 def _summary(p, folder, args):
     "Where the ticket is, what it is worth, and how to go on"
     rows = folder.records()
@@ -160,11 +169,13 @@ def _summary(p, folder, args):
     tested = {r['cycle']: r['ticket']['test_accuracy'] for r in rows if r['ticket']}
     yield 'ticket', f'{file} ({file.stat().st_size/1e3:,.0f} KB; dense {folder.file("tickets", 0).stat().st_size/1e3:,.0f} KB)'
     yield 'sparsity', f"{100*last['sparsity']:.2f} % of the prunable weights (prune rate {last['prune_rate']:.2f} % of all)"
-    if {0, last['cycle']} <= tested.keys(): yield 'accuracy', f"{100*tested[last['cycle']]:.2f} % on the test images of all {len(p.dataset.classes)} classes; the dense network has {100*tested[0]:.2f} %"
+    if {0, last['cycle']} <= tested.keys():
+        yield 'accuracy', f"{100*tested[last['cycle']]:.2f} % on the test images of all {len(p.dataset.classes)} classes; the dense network has {100*tested[0]:.2f} %"
     yield 'report', str(folder.path/'report.html')
     target = round(1 - (1 - last['sparsity'])/2, 4)
     if target < highest(p.net, first_mask(p.net, replace(p.recipe, sparsity=None, final_prune_rate=None, max_cycles=0)), p.recipe)[0]:
-        where = [f for flag, value, usual in (('--out', args.out, 'runs'), ('--data', args.data, None)) if value != usual for f in (flag, value)]
+        where = [f for flag, value, usual in (('--out', args.out, 'runs'), ('--data', args.data, None)) if value != usual
+                 for f in (flag, value)]
         yield 'go on', shlex.join(['colt-prune', '--resume', '--name', folder.path.name, *where, '--sparsity', str(target)])
 
 def _preview(p, path):
@@ -176,10 +187,11 @@ def _preview(p, path):
     top, rate = highest(p.net, mask, p.recipe)
     yield f'prunable: {alive(mask):,} of {sum(sizes.values()):,}; the highest sparsity within reach is {top:.5f} (prune rate {rate:.2f} %)'
     low, high = removal(max(p.recipe.rates.values()), len(p.parts))
-    if p.recipe.sparsity and high < 1: yield f'to {p.recipe.sparsity:g}: about {ceil(log(1 - p.recipe.sparsity)/log(1 - high))} to {ceil(log(1 - p.recipe.sparsity)/log(1 - low))} cycles of {len(p.parts)} x {p.recipe.end_iter - p.recipe.start_iter} epochs'
+    if p.recipe.sparsity and high < 1:
+        yield f'to {p.recipe.sparsity:g}: about {ceil(log(1 - p.recipe.sparsity)/log(1 - high))} to {ceil(log(1 - p.recipe.sparsity)/log(1 - low))} cycles of {len(p.parts)} x {p.recipe.end_iter - p.recipe.start_iter} epochs'
     yield f'would write {path}'
 
-# %% ../nbs/api/13_cli.ipynb #a9100484
+# %% ../nbs/api/13_cli.ipynb #e6d1c931
 def _run(p, folder, args, console):
     "Carry out the plan, and show it"
     head, line = _table(p)
@@ -189,7 +201,8 @@ def _run(p, folder, args, console):
         for r in carry_out(p, folder, watch):
             watch.bar.reset(watch.task)
             watch.bar.console.print(line(r))
-            save_report(rows := [*rows, r], folder.path/'report.html', f'{folder.path.name}: {len(rows)} cycles')
+            save_report(rows := [*rows, r], folder.path/'report.html',
+                        f"{p.recipe.prune_type.upper()} ticket of {p.recipe.arch} on {p.recipe.dataset}: {100*r['sparsity']:.1f} % sparse after {r['cycle']} prunings")
     console.print()
     for what, value in _summary(p, folder, args): console.print(f'{what:<10}{value}')
 
@@ -198,16 +211,23 @@ def colt_prune(
 ) -> int: # 0 done, 2 wrong usage, 1 anything else
     "Find a ticket: the command `colt-prune`"
     settings = vars(args := parser().parse_args(argv))
-    shown = sys.stdout is sys.__stdout__ and sys.stdout.isatty() # and not captured, by a notebook or a test
+    shown = sys.stdout is sys.__stdout__ and os.isatty(1) # and not captured, by a notebook or a test
     console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False, force_jupyter=False, force_terminal=shown)
     def complain(e): print(f'colt-prune: {e}', file=sys.stderr)
     warnings.showwarning = lambda message, *_, **__: complain(f'warning: {message}')
     try:
         p, path = _plan(args, {f.name: settings[f.name] for f in fields(Recipe) if f.name in settings and f.name not in ('device', 'match')})
-        if args.dry_run: return [console.print(text) for text in _preview(p, path)] and 0
+        if args.dry_run:
+            for text in _preview(p, path): console.print(text)
+            return 0
         folder = _open(args, p, path)
-    except ValueError as e: return complain(e) or 2
-    except OSError as e: return complain(e) or 1
-    try: return _run(p, folder, args, console) or 0
-    except (Collapse, FloatingPointError, OSError) as e: return complain(e) or 1
-    except KeyboardInterrupt: return complain(f'interrupted; go on with: colt-prune --resume --name {path.name}' + f' --out {shlex.quote(args.out)}'*(args.out != 'runs')) or 1
+    except (ValueError, OSError) as e:
+        complain(e)
+        return 2 if isinstance(e, ValueError) else 1
+    try:
+        _run(p, folder, args, console)
+        return 0
+    except (Collapse, FloatingPointError, OSError) as e: complain(e)
+    except KeyboardInterrupt: complain(f'interrupted; go on with: colt-prune --resume --name {path.name}'
+                                       + f' --out {shlex.quote(args.out)}'*(args.out != 'runs'))
+    return 1

@@ -57,7 +57,7 @@ def next_mask(
                            f'The last good ticket is that of cycle {cycle.n}, sparsity {cycle.sparsity:.4f}; to get further, prune less in each cycle, or layer by layer (prune_strategy local)')
     return mask
 
-# %% ../nbs/api/08_cycle.ipynb #be7797b5
+# %% ../nbs/api/08_cycle.ipynb #bedcc2db
 def first_mask(
     net:nn.Module,
     recipe:Recipe,
@@ -66,10 +66,12 @@ def first_mask(
     "Everything that the recipe's ratios prune, alive; raise `ValueError` if that is nothing, or if the recipe's target can't be reached"
     kinds = tuple(k for k, rate in recipe.rates.items() if rate)
     mask = full_mask(net, kinds + ('bias',)*recipe.bias, head)
-    if not mask: raise ValueError(f"nothing to prune: {recipe.arch} has no weights of the kinds {list(kinds)}; give another ratio, such as {'linear' if 'linear' in groups(net, head).values() else 'conv'}_prune_ratio")
+    if not mask:
+        raise ValueError(f"nothing to prune: {recipe.arch} has no weights of the kinds {list(kinds)}; give another ratio, such as {'linear' if 'linear' in groups(net, head).values() else 'conv'}_prune_ratio")
     most, rate = highest(net, mask, recipe, head)
     for name, target, top in ('sparsity', recipe.sparsity, most), ('final_prune_rate', recipe.final_prune_rate, rate):
-        if target is not None and target > top: raise ValueError(f"{name} {target}: out of reach; with these ratios the highest that {recipe.arch} can reach is {int(top*1e4)/1e4}")
+        if target is not None and target > top:
+            raise ValueError(f"{name} {target}: out of reach; with these ratios the highest that {recipe.arch} can reach is {int(top*1e4)/1e4}")
     return mask
 
 def highest(
@@ -96,16 +98,19 @@ def is_done(
                 recipe.max_cycles is not None and cycle.n >= recipe.max_cycles,
                 bool(match) and cycle.n >= len(match) - 1))
 
-# %% ../nbs/api/08_cycle.ipynb #e95cc7bc
+# %% ../nbs/api/08_cycle.ipynb #be30c9ed
 def rates_towards(
     mask:Mask, # what is alive
     layers:Mapping[str, float], # the sparsity to come to, for each parameter
     group:Mapping[str, str], # parameter name -> group
 ) -> dict[str, float]: # group -> share of the living to remove
     "The rate of each group that leads from `mask` to the sparsities of `layers`; raise `ValueError` if these are of other parameters, or lower"
-    if mask.keys() != layers.keys(): raise ValueError(f'match: the other run prunes {sorted(layers)[:3]} ..., this one {sorted(mask)[:3]} ...; use the same architecture and ratios above 0 for the same kinds')
-    now, then = ({g: sum(count(n, m) for n, m in mask.items() if group[n] == g) for g in {group[n] for n in mask}} for count in (lambda n, m: int(m.sum()), lambda n, m: round((1 - layers[n])*m.numel())))
-    if late := [g for g in now if then[g] > now[g]]: raise ValueError(f'match: the other run keeps more {late[0]} weights ({then[late[0]]:,}) than are left ({now[late[0]]:,})')
+    if mask.keys() != layers.keys():
+        raise ValueError(f'match: the other run prunes {sorted(layers)[:3]} ..., this one {sorted(mask)[:3]} ...; use the same architecture and ratios above 0 for the same kinds')
+    now, then = ({g: sum(count(n, m) for n, m in mask.items() if group[n] == g) for g in {group[n] for n in mask}}
+                 for count in (lambda n, m: int(m.sum()), lambda n, m: round((1 - layers[n])*m.numel())))
+    if late := [g for g in now if then[g] > now[g]]:
+        raise ValueError(f'match: the other run keeps more {late[0]} weights ({then[late[0]]:,}) than are left ({now[late[0]]:,})')
     return {g: 1 - then[g]/max(1, now[g]) for g in now}
 
 # %% ../nbs/api/08_cycle.ipynb #7b480394
@@ -125,7 +130,7 @@ def train_in_turn(
         return fit(net, part, recipe, mask, report, n)
     return [train(part) for part in parts]
 
-# %% ../nbs/api/08_cycle.ipynb #e15d5bfd
+# %% ../nbs/api/08_cycle.ipynb #2e707f69
 def cycles(
     net:nn.Module, # its weights are θ0; as wide as the largest part has classes; used for every training
     parts:list[Part], # one: the lottery ticket; two or more: COLT
@@ -148,6 +153,7 @@ def cycles(
         yield (cycle := Cycle(n, init, mask, tuple(runs), tuple(votes)))
 
 def _check_parts(parts, recipe):
-    if len({p.name for p in parts}) < max(1, len(parts)): raise ValueError(f'cycles: parts are named {[p.name for p in parts]}; there must be one or more, each with a name of its own')
+    if len({p.name for p in parts}) < max(1, len(parts)):
+        raise ValueError(f'cycles: parts are named {[p.name for p in parts]}; there must be one or more, each with a name of its own')
     if recipe.output_prune_ratio and len(parts) > 1:
         warnings.warn(f'output_prune_ratio {recipe.output_prune_ratio}: the outputs of the head mean other classes in each of the {len(parts)} partitions, so what their votes have in common there means little', stacklevel=3)

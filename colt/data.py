@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['DATASETS', 'generator', 'Images', 'Dataset', 'deck', 'hold_out', 'read_idx', 'read_pickle', 'load']
 
-# %% ../nbs/api/00_data.ipynb #b87a2cdd
-import gzip, hashlib, pickletools
+# %% ../nbs/api/00_data.ipynb #93fcc6c1
+import gzip, hashlib, pickletools, zlib
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def generator(
     digest = hashlib.sha256('/'.join(map(str, (seed, *words))).encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], 'big') >> 1)
 
-# %% ../nbs/api/00_data.ipynb #0564cd3c
+# %% ../nbs/api/00_data.ipynb #04b0c0d0
 @dataclass(frozen=True)
 class Images:
     "Labelled images, held in memory as bytes"
@@ -35,7 +35,8 @@ class Images:
     classes: tuple[str, ...] # the name of each label
 
     def __post_init__(self):
-        if self.x.dtype != torch.uint8 or self.x.ndim != 4: raise ValueError(f'Images: x is {self.x.dtype} {tuple(self.x.shape)}; it must be uint8 (n, channels, height, width)')
+        if self.x.dtype != torch.uint8 or self.x.ndim != 4:
+            raise ValueError(f'Images: x is {self.x.dtype} {tuple(self.x.shape)}; it must be uint8 (n, channels, height, width)')
         if self.y.dtype != torch.int64 or self.y.shape != self.x.shape[:1]:
             raise ValueError(f'Images: y is {self.y.dtype} {tuple(self.y.shape)}; it must be int64 ({len(self.x)},), one label for each image')
         if len(self.y) and not 0 <= int(self.y.min()) <= int(self.y.max()) < len(self.classes):
@@ -45,7 +46,9 @@ class Images:
     def __getitem__(self, index): return Images(self.x[index], self.y[index], self.classes)
 
     @property
-    def shape(self) -> tuple[int, int, int]: return tuple(self.x.shape[1:])
+    def shape(self) -> tuple[int, int, int]:
+        _, c, h, w = self.x.shape
+        return c, h, w
 
     @cached_property
     def moments(self) -> tuple[Tensor, Tensor]:
@@ -107,29 +110,33 @@ def _digits(root):
     images = Images(x, torch.from_numpy(found.target.astype(np.int64)), tuple(map(str, range(10))))
     return hold_out(images, .2, generator(0, 'digits', 'test'))
 
-# %% ../nbs/api/00_data.ipynb #04c6e5cf
+# %% ../nbs/api/00_data.ipynb #9948141b
 def read_idx(
     path:str|Path, # an idx file, gzipped if its name ends in `.gz`
 ) -> Tensor: # uint8, of the shape that the file states
     "Read an idx file of unsigned bytes, and check that it is whole"
     path = Path(path)
     try: raw = gzip.decompress(path.read_bytes()) if path.suffix == '.gz' else path.read_bytes()
-    except (EOFError, gzip.BadGzipFile, gzip.zlib.error) as e: raise ValueError(f"{path} is damaged ({e}); delete it and load the data set again") from None
-    if len(raw) < 4 or raw[:3] != b'\x00\x00\x08': raise ValueError(f"{path} is no idx file of bytes: it starts with {raw[:4].hex() or 'nothing'}, not with 000008; delete it and load the data set again")
+    except (EOFError, gzip.BadGzipFile, zlib.error) as e:
+        raise ValueError(f"{path} is damaged ({e}); delete it and load the data set again") from None
+    if len(raw) < 4 or raw[:3] != b'\x00\x00\x08':
+        raise ValueError(f"{path} is no idx file of bytes: it starts with {raw[:4].hex() or 'nothing'}, not with 000008; delete it and load the data set again")
     start = 4 + 4*raw[3]
     shape = [int.from_bytes(raw[i:i + 4], 'big') for i in range(4, start, 4)]
     if len(raw) != start + np.prod(shape, dtype=np.int64):
         raise ValueError(f'{path} is not whole: {len(raw) - start:,} bytes for a shape of {shape}; delete it and load the data set again')
     return torch.from_numpy(np.frombuffer(raw, np.uint8, offset=start).reshape(shape).copy())
 
-# %% ../nbs/api/00_data.ipynb #b7edf7a0
+# %% ../nbs/api/00_data.ipynb #a5bdb0b3
 _garments = 'T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat', 'Sandal', 'Shirt', 'Sneaker', 'Bag', 'Ankle boot'
-_idx_folders = {'MNIST': ['MNIST/raw', 'mnist', '.'], 'FashionMNIST': ['FashionMNIST/raw', 'fashionmnist', 'fashion-mnist', '.', '/usr/share/datasets/fashion-mnist']}
+_idx_folders = {'MNIST': ['MNIST/raw', 'mnist', '.'], 'FashionMNIST': ['FashionMNIST/raw', 'fashionmnist', 'fashion-mnist', '.',
+                                                                       '/usr/share/datasets/fashion-mnist']}
 
 def _fetch(what, root, get):
     "Call `get`, which downloads `what` to `root`; say what to do if it can't"
     try: return get()
-    except (OSError, RuntimeError) as e: raise ConnectionError(f"{what} is not under '{root}' and could not be downloaded ({e}); put its files there, or name their folder with `root` (--data)") from None
+    except (OSError, RuntimeError) as e:
+        raise ConnectionError(f"{what} is not under '{root}' and could not be downloaded ({e}); put its files there, or name their folder with `root` (--data)") from None
 
 def _idx_files(name, root):
     "The folder of `root` that holds the data set `name`, downloaded if there is none"
@@ -143,7 +150,8 @@ def _idx(name, names, root):
     folder = _idx_files(name, root)
     def read(split, kind):
         path = next((p for p in (folder/f'{split}-{kind}-ubyte', folder/f'{split}-{kind}-ubyte.gz') if p.is_file()), None)
-        if path is None: raise ValueError(f"'{folder}' has no {split}-{kind}-ubyte(.gz); copy it there, or remove the folder to load {name} again")
+        if path is None:
+            raise ValueError(f"'{folder}' has no {split}-{kind}-ubyte(.gz); copy it there, or remove the folder to load {name} again")
         found, dims = read_idx(path), 3 if 'images' in kind else 1
         if found.ndim != dims: raise ValueError(f'{path} has {found.ndim} dimensions, not {dims}; it is another file under this name')
         return found
@@ -152,7 +160,7 @@ def _idx(name, names, root):
 def _mnist(root): return _idx('MNIST', tuple(map(str, range(10))), root)
 def _fashionmnist(root): return _idx('FashionMNIST', _garments, root)
 
-# %% ../nbs/api/00_data.ipynb #8dd3e129
+# %% ../nbs/api/00_data.ipynb #78aad8da
 def read_pickle(
     path:str|Path, # a pickled dictionary of strings, lists and arrays of bytes, as CIFAR's batches are
 ) -> dict[str, list]: # for each key, the strings (as bytes) and whole numbers that stand behind it
@@ -167,9 +175,10 @@ def read_pickle(
     except ValueError as e: raise ValueError(f'{path} is damaged ({e}); delete it and load the data set again') from None
     return dict(found)
 
-_cifar_keys = {b'data', b'labels', b'fine_labels', b'coarse_labels', b'filenames', b'batch_label', b'label_names', b'fine_label_names', b'coarse_label_names', b'num_vis', b'num_cases_per_batch'}
+_cifar_keys = {b'data', b'labels', b'fine_labels', b'coarse_labels', b'filenames', b'batch_label', b'label_names', b'fine_label_names',
+               b'coarse_label_names', b'num_vis', b'num_cases_per_batch'}
 
-# %% ../nbs/api/00_data.ipynb #a9691b5e
+# %% ../nbs/api/00_data.ipynb #0b8566c7
 def _cifar_batch(path, labels, names):
     found = read_pickle(path)
     pixels = max((v for v in found.get('data', []) if isinstance(v, bytes)), key=len, default=b'')
@@ -190,13 +199,16 @@ def _cifar(name, folder, batches, meta, labels, root):
     *train, test = [_cifar_batch(folder/f, labels, names) for f in batches]
     return Images(torch.cat([b.x for b in train]), torch.cat([b.y for b in train]), names), test
 
-def _cifar10(root): return _cifar('CIFAR10', 'cifar-10-batches-py', [*(f'data_batch_{i}' for i in range(1, 6)), 'test_batch'], 'batches.meta', 'labels', root)
+def _cifar10(root):
+    return _cifar('CIFAR10', 'cifar-10-batches-py', [*(f'data_batch_{i}' for i in range(1, 6)), 'test_batch'], 'batches.meta',
+                  'labels', root)
 def _cifar100(root): return _cifar('CIFAR100', 'cifar-100-python', ['train', 'test'], 'meta', 'fine_labels', root)
 
-# %% ../nbs/api/00_data.ipynb #c4fb6c79
-DATASETS: dict[str, Callable] = {'digits': _digits, 'mnist': _mnist, 'fashionmnist': _fashionmnist, 'cifar10': _cifar10, 'cifar100': _cifar100}
+# %% ../nbs/api/00_data.ipynb #8113c52c
+DATASETS: dict[str, Callable] = {'digits': _digits, 'mnist': _mnist, 'fashionmnist': _fashionmnist, 'cifar10': _cifar10,
+                                 'cifar100': _cifar100}
 
-# %% ../nbs/api/00_data.ipynb #6702fb39
+# %% ../nbs/api/00_data.ipynb #a6c5b6fc
 def load(
     name:str, # one of `DATASETS`
     root:str|Path='data', # the folder that holds the files, or receives them
@@ -205,7 +217,9 @@ def load(
 ) -> Dataset: # every image in memory
     "Load a data set; raise `ValueError` for a name, folder or file that is not what it should be, `ConnectionError` for one that is not here and can't be fetched"
     if name not in DATASETS: raise ValueError(f"there is no data set '{name}'; choose one of {', '.join(DATASETS)}")
-    if Path(root).exists() and not Path(root).is_dir(): raise ValueError(f"data folder '{root}' is not a folder; name the folder that holds {name}")
+    if Path(root).exists() and not Path(root).is_dir():
+        raise ValueError(f"data folder '{root}' is not a folder; name the folder that holds {name}")
     train, test = DATASETS[name](root)
-    if train.shape != test.shape: raise ValueError(f"{name} under '{root}': training images are {train.shape}, test images {test.shape}; they belong to different sets")
+    if train.shape != test.shape:
+        raise ValueError(f"{name} under '{root}': training images are {train.shape}, test images {test.shape}; they belong to different sets")
     return Dataset(*hold_out(train, valid, generator(seed, name, 'valid')), test)

@@ -6,10 +6,10 @@
 __all__ = ['Weights', 'Mask', 'kinds', 'full_mask', 'groups', 'alive', 'sparsity', 'layer_sparsity', 'prune_rate', 'check_alike',
            'prune', 'reachable', 'apply_']
 
-# %% ../nbs/api/03_mask.ipynb #40f3060f
+# %% ../nbs/api/03_mask.ipynb #de691de7
 from collections.abc import Mapping
 from itertools import groupby
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 Weights: TypeAlias = dict[str, Tensor] # a whole state_dict, buffers included
 Mask: TypeAlias = dict[str, Tensor] # bool, True = alive; the prunable parameters only
 
-# %% ../nbs/api/03_mask.ipynb #06f94457
+# %% ../nbs/api/03_mask.ipynb #8a2bd2d4
 def kinds(
     net:nn.Module,
     head:str='head', # name of the last linear layer, whose weights are of the kind `output`
@@ -30,18 +30,21 @@ def kinds(
     return {f'{name}.{p}': k if p == 'weight' else 'bias' for name, module in net.named_modules() if (k := kind(name, module))
             for p in ('weight', 'bias') if getattr(module, p, None) is not None}
 
-_types = {'conv': (nn.Conv1d, nn.Conv2d, nn.Conv3d), 'linear': nn.Linear, 'batchnorm': (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)}
+_types: dict[str, Any] = {'conv': (nn.Conv1d, nn.Conv2d, nn.Conv3d), 'linear': nn.Linear,
+                          'batchnorm': (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)}
 
-# %% ../nbs/api/03_mask.ipynb #2bc6bc31
+# %% ../nbs/api/03_mask.ipynb #9df077ec
 def full_mask(
     net:nn.Module,
     prunable:tuple[str, ...]=('conv',), # kinds, as `kinds` names them; with `bias`, the biases of layers of the other kinds named
     head:str='head', # name of the last linear layer
 ) -> Mask: # on the device of the network
     "Everything of the kinds `prunable`, alive"
-    if unknown := set(prunable) - {*_types, 'output', 'bias'}: raise ValueError(f'full_mask: there is no kind {sorted(unknown)}; choose among conv, linear, output, batchnorm, bias')
+    if unknown := set(prunable) - {*_types, 'output', 'bias'}:
+        raise ValueError(f'full_mask: there is no kind {sorted(unknown)}; choose among conv, linear, output, batchnorm, bias')
     chosen, params = groups(net, head, 'bias' in prunable), dict(net.named_parameters())
-    return {n: torch.ones_like(params[n], dtype=torch.bool, memory_format=torch.contiguous_format) for n, kind in chosen.items() if kind in prunable}
+    return {n: torch.ones_like(params[n], dtype=torch.bool, memory_format=torch.contiguous_format)
+            for n, kind in chosen.items() if kind in prunable}
 
 def groups(
     net:nn.Module,
@@ -93,7 +96,7 @@ def _keep(
     keep[np.flatnonzero(magnitudes == limit)[:k - np.count_nonzero(~keep)]] = False
     return keep
 
-# %% ../nbs/api/03_mask.ipynb #4e4d9444
+# %% ../nbs/api/03_mask.ipynb #fbe4be6f
 def check_alike(
     who:str, # the function that asks, for the message
     found:Mapping[str, Mapping[str, Tensor]], # at least one dictionary of tensors, by what to call it
@@ -103,11 +106,12 @@ def check_alike(
     for name, tensors in found.items():
         for n in [*expected, *tensors]:
             have, lack = (expected_name, name) if n in expected else (name, expected_name)
-            if n not in tensors or n not in expected: raise ValueError(f"{who}: {lack} has no '{n}' ({have} does); were both made from the same network?")
+            if n not in tensors or n not in expected:
+                raise ValueError(f"{who}: {lack} has no '{n}' ({have} does); were both made from the same network?")
             if tensors[n].shape != expected[n].shape:
                 raise ValueError(f"{who}: '{n}' is {tuple(tensors[n].shape)} in {name} and {tuple(expected[n].shape)} in {expected_name}; were both made from the same network?")
 
-# %% ../nbs/api/03_mask.ipynb #8c6778ba
+# %% ../nbs/api/03_mask.ipynb #eb720593
 def prune(
     weights:Weights, # trained weights; only those that `mask` names are looked at
     mask:Mask, # what is alive now
@@ -119,7 +123,7 @@ def prune(
     if scope not in ('global', 'local'): raise ValueError(f"prune: scope '{scope}'; choose global or local")
     check_alike('prune', {'weights': {n: weights[n] for n in mask if n in weights}, 'mask': mask})
     group = dict.fromkeys(mask, 'all') if groups is None else groups
-    pruned = {}
+    pruned: Mask = {}
     for names in _lines(mask, group, scope):
         r = rate[group[names[0]]] if isinstance(rate, Mapping) else rate
         if not 0 <= r <= 1: raise ValueError(f'prune: rate {r} for {names[0]}; it must lie between 0 and 1')
@@ -140,7 +144,7 @@ def _prune_line(weights, mask, names, rate):
     parts = torch.from_numpy(living).split([mask[n].numel() for n in names])
     return {n: kept.view_as(mask[n]).to(mask[n].device) for n, kept in zip(names, parts)}
 
-# %% ../nbs/api/03_mask.ipynb #c12366e8
+# %% ../nbs/api/03_mask.ipynb #cb3a3a58
 def reachable(
     mask:Mask, # where pruning starts
     rate:float|Mapping[str, float], # as in `prune`
@@ -152,7 +156,8 @@ def reachable(
     def floor(n, r):
         while (k := round(r*n)): n -= k
         return n
-    return sum(floor(alive({n: mask[n] for n in names}), rate[group[names[0]]] if isinstance(rate, Mapping) else rate) for names in _lines(mask, group, scope))
+    return sum(floor(alive({n: mask[n] for n in names}), rate[group[names[0]]] if isinstance(rate, Mapping) else rate)
+               for names in _lines(mask, group, scope))
 
 # %% ../nbs/api/03_mask.ipynb #37abd081
 @torch.no_grad()

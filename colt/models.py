@@ -69,12 +69,13 @@ class Block(nn.Module):
 
     def forward(self, x:Tensor): return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))) + self.around(x))
 
-# %% ../nbs/api/01_models.ipynb #0e9b15d6
+# %% ../nbs/api/01_models.ipynb #9ae62824
 def resnet18(c:int, h:int, w:int):
     "ResNet-18 (arXiv 1512.03385) with a 3 × 3 stem"
     widths = [64, 64, 64, 128, 128, 256, 256, 512, 512]
     blocks = [Block(i, o, 1 if i == o else 2) for i, o in zip(widths, widths[1:])]
-    return nn.Sequential(nn.Conv2d(c, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU(), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten()), 512, 8
+    return nn.Sequential(nn.Conv2d(c, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU(), *blocks, nn.AdaptiveAvgPool2d(1),
+                         nn.Flatten()), 512, 8
 
 # %% ../nbs/api/01_models.ipynb #e20f75ff
 def init_(

@@ -38,7 +38,7 @@ class Agreement:
     layers: dict[str, float] # parameter name -> the same for this layer
     chance: float # what `all` would be, had each vote kept as many weights of each layer, but any
 
-# %% ../nbs/api/04_overlap.ipynb #04a8d1d0
+# %% ../nbs/api/04_overlap.ipynb #21e66605
 def _jaccard(common, any_): return common/any_ if any_ else 1.
 
 def agreement(
@@ -50,5 +50,7 @@ def agreement(
     count = lambda m, n: int(m[n].sum())
     living = {n: count(mask, n) if mask else m.numel() for n, m in common.items()}
     share = {n: [count(v, n)/max(1, a) for v in votes] for n, a in living.items()}
-    chance = _jaccard(sum(a*prod(share[n]) for n, a in living.items()), sum(a*(1 - prod(1 - q for q in share[n])) for n, a in living.items()))
-    return Agreement(_jaccard(alive(common), alive(united)), {n: _jaccard(count(common, n), count(united, n)) for n in common}, chance)
+    chance = _jaccard(sum(a*prod(share[n]) for n, a in living.items()),
+                      sum(a*(1 - prod(1 - q for q in share[n])) for n, a in living.items()))
+    return Agreement(_jaccard(alive(common), alive(united)), {n: _jaccard(count(common, n), count(united, n)) for n in common},
+                     min(1., chance))

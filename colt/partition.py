@@ -5,10 +5,8 @@
 # %% auto #0
 __all__ = ['Part', 'by_class', 'at_random']
 
-# %% ../nbs/api/02_partition.ipynb #5d37abc0
+# %% ../nbs/api/02_partition.ipynb #90ee8db4
 from dataclasses import dataclass
-
-import torch
 
 from .data import Dataset, Images, deck, generator
 
@@ -22,7 +20,7 @@ class Part:
     test: Images
     classes: tuple[str, ...] # the names of its labels
 
-# %% ../nbs/api/02_partition.ipynb #016885cd
+# %% ../nbs/api/02_partition.ipynb #930aa7cf
 def _select(images, first, stop):
     inside = (images.y >= first) & (images.y < stop)
     return Images(images.x[inside], images.y[inside] - first, images.classes[first:stop])
@@ -35,10 +33,12 @@ def by_class(
     total = len(dataset.classes)
     if not 1 <= n <= total: raise ValueError(f'by_class: {n} partitions of {total} classes; choose 1 to {total}')
     cuts = [-(-total*i//n) for i in range(n + 1)]
-    def part(a, b): return Part(f'{a}-{b - 1}' if b - a > 1 else f'{a}', *(_select(i, a, b) for i in (dataset.train, dataset.valid, dataset.test)), dataset.classes[a:b])
+    def part(a, b):
+        train, valid, test = (_select(images, a, b) for images in (dataset.train, dataset.valid, dataset.test))
+        return Part(f'{a}-{b - 1}' if b - a > 1 else f'{a}', train, valid, test, train.classes)
     return [part(a, b) for a, b in zip(cuts, cuts[1:])]
 
-# %% ../nbs/api/02_partition.ipynb #1f40ab23
+# %% ../nbs/api/02_partition.ipynb #ca7ae0ff
 def at_random(
     dataset:Dataset,
     n:int=2, # number of parts, from 1 to the number of images of the rarest class
@@ -46,7 +46,8 @@ def at_random(
 ) -> list[Part]: # sizes differ by at most one image, also within a class
     "Cut the training and validation images into `n` random parts: the control of `by_class`"
     rarest = int(min(i.y.bincount(minlength=len(i.classes)).min() for i in (dataset.train, dataset.valid)))
-    if not 1 <= n <= rarest: raise ValueError(f'at_random: {n} partitions, but the rarest class has {rarest} images to go round; choose 1 to {rarest}')
+    if not 1 <= n <= rarest:
+        raise ValueError(f'at_random: {n} partitions, but the rarest class has {rarest} images to go round; choose 1 to {rarest}')
     def deal(images, word):
         cards = deck(images.y, generator(seed, 'at_random', word))
         return [images[cards[i::n].sort().values] for i in range(n)]

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['COLORS', 'accuracy_traces', 'survival_map', 'agreement_traces', 'run_figure', 'save_report']
 
-# %% ../nbs/api/11_plot.ipynb #06ca6749
+# %% ../nbs/api/11_plot.ipynb #35e0a933
 from html import escape
+from math import log10
 from pathlib import Path
 from typing import Any
 
@@ -15,39 +16,46 @@ from plotly.subplots import make_subplots
 
 from .ticket import write_whole
 
-# %% ../nbs/api/11_plot.ipynb #d2d90f49
+# %% ../nbs/api/11_plot.ipynb #bed7841b
 COLORS = '#4477aa', '#ee6677', '#228833', '#ccbb44', '#66ccee', '#aa3377', '#bbbbbb'
 
 def accuracy_traces(
     records:list[dict[str, Any]], # lines of `cycles.jsonl`
 ) -> list[go.Scatter]: # one for each part, and one for the tickets where they were trained
     "Test accuracy (%) against the cycle"
-    def line(name, points, **style): return go.Scatter(x=[n for n, _ in points], y=[100*a for _, a in points], name=name, mode='lines+markers', hovertemplate='%{y:.2f} %', **style)
+    def line(name, points, **style):
+        return go.Scatter(x=[n for n, _ in points], y=[100*a for _, a in points], name=name, mode='lines+markers',
+                          hovertemplate='%{y:.2f} %', **style)
     names = [p['name'] for p in records[0]['parts']] if records else []
-    parts = [line(f'part {name}', [(r['cycle'], r['parts'][i]['test_accuracy']) for r in records], line_color=COLORS[i % len(COLORS)]) for i, name in enumerate(names)]
+    parts = [line(f'part {name}', [(r['cycle'], r['parts'][i]['test_accuracy']) for r in records], line_color=COLORS[i % len(COLORS)])
+             for i, name in enumerate(names)]
     tickets = [(r['cycle'], r['ticket']['test_accuracy']) for r in records if r['ticket']]
-    return parts + [line('ticket, whole task', tickets, line=dict(color='black', width=3))]*bool(tickets)
+    return parts + [line('ticket, whole task', tickets,
+                         line=dict(color='black', width=3, dash='solid' if len(tickets) == len(records) else 'dot'))]*bool(tickets)
 
-# %% ../nbs/api/11_plot.ipynb #766e31a9
+# %% ../nbs/api/11_plot.ipynb #c3ee74b6
 def survival_map(
     records:list[dict[str, Any]], # lines of `cycles.jsonl`
 ) -> go.Heatmap: # a row for each layer, the first on top; a column for each cycle
     "The share of each layer's weights that is alive (%), on a scale of powers of ten"
     layers = list(records[0]['layers'])
     alive = [[100*(1 - r['layers'][n]) for r in records] for n in layers]
-    from math import log10
-    return go.Heatmap(x=[r['cycle'] for r in records], y=layers, z=[[log10(max(v, .01)) for v in row] for row in alive], customdata=alive, zmin=-1, zmax=2, colorscale='Cividis', xgap=1, ygap=1,
-                      colorbar=dict(title='alive (%)', tickvals=[-1, 0, 1, 2], ticktext=['0.1', '1', '10', '100'], len=.3, y=.46), hovertemplate='%{y}, cycle %{x}: %{customdata:.2f} % alive<extra></extra>')
+    return go.Heatmap(x=[r['cycle'] for r in records], y=layers, z=[[log10(max(v, .01)) for v in row] for row in alive],
+                      customdata=alive, zmin=-1, zmax=2, colorscale='Cividis', xgap=1, ygap=1,
+                      colorbar=dict(title='alive (%)', tickvals=[-1, 0, 1, 2], ticktext=['0.1', '1', '10', '100'], len=.3, y=.46),
+                      hovertemplate='%{y}, cycle %{x}: %{customdata:.2f} % alive<extra></extra>')
 
 def agreement_traces(
     records:list[dict[str, Any]], # lines of `cycles.jsonl`
 ) -> list[go.Scatter]: # none if there is one part
     "The Jaccard index of the votes against the cycle, beside chance"
     voted = [r for r in records if r['agreement']]
-    def line(name, key, **style): return go.Scatter(x=[r['cycle'] for r in voted], y=[r['agreement'][key] for r in voted], name=name, mode='lines+markers', hovertemplate='%{y:.3f}', line=style)
+    def line(name, key, **style):
+        return go.Scatter(x=[r['cycle'] for r in voted], y=[r['agreement'][key] for r in voted], name=name, mode='lines+markers',
+                          hovertemplate='%{y:.3f}', line=style)
     return [line('votes agree', 'all', color=COLORS[5]), line('by chance', 'chance', color='#888888', dash='dot')] if voted else []
 
-# %% ../nbs/api/11_plot.ipynb #7145ed04
+# %% ../nbs/api/11_plot.ipynb #fe173421
 def run_figure(
     records:list[dict[str, Any]], # lines of `cycles.jsonl`, at least one
     title:str='',
@@ -57,12 +65,17 @@ def run_figure(
     fig = make_subplots(3, 1, shared_xaxes=True, row_heights=[.4, .35, .25], vertical_spacing=.09, subplot_titles=titles)
     fig.add_traces(accuracy_traces(records), rows=1, cols=1)
     fig.add_trace(survival_map(records), row=2, col=1)
-    fig.add_traces(agreement_traces(records), rows=3, cols=1) if agreement_traces(records) else fig.add_annotation(text='one part: nothing to agree on', showarrow=False, row=3, col=1)
+    fig.add_traces(agreement_traces(records), rows=3,
+                   cols=1) if agreement_traces(records) else fig.add_annotation(text='one part: nothing to agree on', showarrow=False,
+                                                                                row=3, col=1)
     fig.update_annotations(x=0, xanchor='left', font_size=14)
     every = -(-len(records)//12)
-    fig.update_xaxes(tickvals=[r['cycle'] for r in records[::every]], ticktext=[f"{r['cycle']}<br>{100*r['sparsity']:.1f} %" for r in records[::every]], row=3, col=1, title='cycle, and its sparsity')
+    fig.update_xaxes(tickvals=[r['cycle'] for r in records[::every]], ticktext=[f"{r['cycle']}<br>{100*r['sparsity']:.1f} %"
+                                                                                for r in records[::every]], row=3, col=1,
+                     title='cycle, and its sparsity').update_xaxes(zeroline=False)
     fig.update_yaxes(autorange='reversed', row=2, col=1)
-    return fig.update_layout(title=title, template='plotly_white', height=760, margin=dict(l=10, r=10, t=90 if title else 40, b=10), hovermode='x', legend=dict(orientation='h', y=-.12))
+    return fig.update_layout(title=title, template='plotly_white', height=760, margin=dict(l=10, r=10, t=90 if title else 40, b=10),
+                             hovermode='x', legend=dict(orientation='h', y=-.12))
 
 # %% ../nbs/api/11_plot.ipynb #7bf6f4b6
 def save_report(

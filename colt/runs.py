@@ -45,7 +45,7 @@ class Plan:
     @property
     def name(self) -> str: return f'{self.recipe.prune_type}-{self.recipe.arch}-{self.recipe.dataset}-{self.recipe.id}'
 
-# %% ../nbs/api/10_runs.ipynb #80aec442
+# %% ../nbs/api/10_runs.ipynb #137a435e
 def plan(
     recipe:Recipe,
     data:str|Path='data', # folder of the data sets
@@ -56,7 +56,8 @@ def plan(
     parts, (whole,) = by_class(dataset, recipe.partition), by_class(dataset, 1)
     net = create(recipe.arch, max(len(p.classes) for p in parts), dataset.shape, recipe.seed)
     mask = first_mask(net, recipe)
-    if match and match[0].keys() != mask.keys(): raise ValueError(f"match: the other run prunes {', '.join(match[0])}, and this one {', '.join(mask)}; use the same architecture, and ratios above 0 for the same kinds")
+    if match and match[0].keys() != mask.keys():
+        raise ValueError(f"match: the other run prunes {', '.join(match[0])}, and this one {', '.join(mask)}; use the same architecture, and ratios above 0 for the same kinds")
     return Plan(recipe, dataset, parts, whole, net, snapshot(net), match or [])
 
 # %% ../nbs/api/10_runs.ipynb #1ad88692
@@ -76,7 +77,7 @@ def record(
                 seconds=so_far['seconds'] + sum(r.seconds for r in cycle.runs),
                 ticket=ticket and dict(valid_accuracy=ticket.valid_accuracy, test_accuracy=ticket.test_accuracy))
 
-# %% ../nbs/api/10_runs.ipynb #d13e10cf
+# %% ../nbs/api/10_runs.ipynb #2932882c
 class RunFolder:
     "A run on disk"
     def __init__(self,
@@ -95,7 +96,8 @@ class RunFolder:
     def recipe(self) -> Recipe:
         "The run's recipe; raise `ValueError` if it has settings that this version does not know"
         settings = self.about()['recipe']
-        if unknown := settings.keys() - {f.name for f in fields(Recipe)}: raise ValueError(f"'{self.path}' has settings that this version does not know: {', '.join(sorted(unknown))}; update the package")
+        if unknown := settings.keys() - {f.name for f in fields(Recipe)}:
+            raise ValueError(f"'{self.path}' has settings that this version does not know: {', '.join(sorted(unknown))}; update the package")
         return Recipe(**settings)
 
     def records(self) -> list[dict[str, Any]]:
@@ -113,9 +115,10 @@ class RunFolder:
         "Read a cycle back: what is needed to look at it, or to go on after it"
         mask, init = self.ticket(n).mask, load_file(self.path/'init.safetensors')
         votes, shapes = load_file(self.file('votes', n)), {k: tuple(m.shape) for k, m in mask.items()}
-        return Cycle(n, {k: init[k] for k in self.about()['names']}, mask, (), tuple(unpack_mask(votes[i], shapes, mask) for i in sorted(votes)))
+        return Cycle(n, {k: init[k] for k in self.about()['names']}, mask, (),
+                     tuple(unpack_mask(votes[i], shapes, mask) for i in sorted(votes)))
 
-# %% ../nbs/api/10_runs.ipynb #17adc68e
+# %% ../nbs/api/10_runs.ipynb #49ea55d8
 def create_run(
     plan:Plan,
     path:str|Path, # a folder that does not exist, or is empty
@@ -132,14 +135,16 @@ def create_run(
     return folder
 
 def _write_about(folder, plan):
-    about = dict(recipe=asdict(plan.recipe), data=dict(fingerprint=plan.dataset.fingerprint(), classes=plan.dataset.classes, shape=plan.dataset.shape), versions=versions(), names=list(plan.init))
+    about = dict(recipe=asdict(plan.recipe), data=dict(fingerprint=plan.dataset.fingerprint(), classes=plan.dataset.classes,
+                                                       shape=plan.dataset.shape), versions=versions(), names=list(plan.init))
     write_whole(folder.path/'recipe.json', json.dumps(about, indent=1).encode())
 
 def versions() -> dict[str, str]:
     "What the bits of a run depend on, beside its recipe"
-    return dict(colt=colt.__version__, torch=torch.__version__, python=platform.python_version(), machine=platform.machine(), threads=str(torch.get_num_threads()))
+    return dict(colt=colt.__version__, torch=torch.__version__, python=platform.python_version(), machine=platform.machine(),
+                threads=str(torch.get_num_threads()))
 
-# %% ../nbs/api/10_runs.ipynb #58e5d331
+# %% ../nbs/api/10_runs.ipynb #21e5f34e
 def resume_run(
     plan:Plan,
     path:str|Path, # the folder of a run
@@ -150,13 +155,14 @@ def resume_run(
     if old.id != plan.recipe.id:
         other = [f'{k} is {plan.recipe.identity[k]!r} and was {v!r}' for k, v in old.identity.items() if plan.recipe.identity[k] != v]
         raise ValueError(f"'{folder.path}' is another run: {', '.join(other)}; leave these as they were, or choose another name")
-    if about['data']['fingerprint'] != plan.dataset.fingerprint(): raise ValueError(f"'{folder.path}' was made with other data: its fingerprint is {about['data']['fingerprint']}, not {plan.dataset.fingerprint()}")
+    if about['data']['fingerprint'] != plan.dataset.fingerprint():
+        raise ValueError(f"'{folder.path}' was made with other data: its fingerprint is {about['data']['fingerprint']}, not {plan.dataset.fingerprint()}")
     _write_about(folder, plan)
     done = folder.records()
     if done: write_whole(folder.path/'cycles.jsonl', b''.join(json.dumps(r).encode() + b'\n' for r in done))
     return folder
 
-# %% ../nbs/api/10_runs.ipynb #118707bc
+# %% ../nbs/api/10_runs.ipynb #1dc01ec2
 def save_state(
     path:Path,
     state:State,
@@ -164,7 +170,8 @@ def save_state(
     "Write a training's state to a file"
     tensors = {f'{kind}/{n}': v.contiguous() for kind in ('weights', 'momenta', 'best') for n, v in getattr(state, kind).items()}
     path.parent.mkdir(exist_ok=True)
-    write_whole(path, save(tensors, {'history': json.dumps(state.history), 'seconds': str(state.seconds), **{kind: json.dumps(list(getattr(state, kind))) for kind in ('weights', 'momenta', 'best')}}))
+    write_whole(path, save(tensors, {'history': json.dumps(state.history), 'seconds': str(state.seconds),
+                                     **{kind: json.dumps(list(getattr(state, kind))) for kind in ('weights', 'momenta', 'best')}}))
 
 def load_state(
     path:Path,
@@ -173,10 +180,11 @@ def load_state(
     if not path.is_file(): return None
     with safe_open(path, 'pt') as f:
         meta = f.metadata()
-        kinds = [{n: f.get_tensor(f'{kind}/{n}') for n in json.loads(meta[kind])} for kind in ('weights', 'momenta', 'best')]
-    return State(*kinds, tuple(json.loads(meta['history'])), float(meta['seconds']))
+        weights, momenta, best = ({n: f.get_tensor(f'{kind}/{n}') for n in json.loads(meta[kind])}
+                                  for kind in ('weights', 'momenta', 'best'))
+    return State(weights, momenta, best, tuple(json.loads(meta['history'])), float(meta['seconds']))
 
-# %% ../nbs/api/10_runs.ipynb #ac475f6c
+# %% ../nbs/api/10_runs.ipynb #66ca3984
 def fit_kept(
     folder:RunFolder,
     net:nn.Module, # trained in place, from the weights that it has
@@ -188,14 +196,15 @@ def fit_kept(
 ) -> Run:
     "`colt.train.fit`, but it goes on from where it was interrupted"
     path = folder.path/'partial'/f'{cycle}-{part.name}.safetensors'
-    state, saved = load_state(path), time.monotonic()
-    for state in epochs(net, part, recipe, mask, report, cycle, state):
+    start, saved = load_state(path), time.monotonic()
+    state = start
+    for state in epochs(net, part, recipe, mask, report, cycle, start):
         if time.monotonic() - saved > 30: save_state(path, state); saved = time.monotonic()
     assert state
     save_state(path, state)
     return finish(net, part, state)
 
-# %% ../nbs/api/10_runs.ipynb #cea3cb5a
+# %% ../nbs/api/10_runs.ipynb #5387ff19
 def carry_out(
     plan:Plan,
     folder:RunFolder, # from `create_run` or `resume_run`
@@ -221,7 +230,8 @@ def _train_ticket(plan, folder, cycle, report):
 
 def _keep(plan, folder, cycle, line):
     "Write a cycle's ticket and votes, then its line; the cycle at work is forgotten"
-    about = dict(arch=plan.recipe.arch, dataset=plan.recipe.dataset, classes=plan.dataset.classes, shape=plan.dataset.shape, recipe=asdict(plan.recipe), data=plan.dataset.fingerprint(), versions=versions())
+    about = dict(arch=plan.recipe.arch, dataset=plan.recipe.dataset, classes=plan.dataset.classes, shape=plan.dataset.shape,
+                 recipe=asdict(plan.recipe), data=plan.dataset.fingerprint(), versions=versions())
     cycle.ticket(**about).save(folder.file('tickets', cycle.n))
     write_whole(folder.file('votes', cycle.n), save({f'{i:03}': pack_mask(vote, cycle.mask) for i, vote in enumerate(cycle.votes)}))
     with (folder.path/'cycles.jsonl').open('a', encoding='utf-8') as f:

@@ -60,7 +60,7 @@ def _unrows(rows, layout, mask):
     if any(len(rows[row]) != n for row, n in used.items()): raise ValueError('more values than its layout names')
     return init
 
-# %% ../nbs/api/07_ticket.ipynb #8a1e984a
+# %% ../nbs/api/07_ticket.ipynb #cd8ff669
 @dataclass(frozen=True)
 class Ticket:
     "A sparse initialisation: θ0 ⊙ mask"
@@ -74,7 +74,8 @@ class Ticket:
 
     @property
     def sparsity(self) -> float: return sparsity(self.mask)
-    def __repr__(self): return f'Ticket({alive(self.mask):,} of {sum(m.numel() for m in self.mask.values()):,} prunable weights, sparsity {self.sparsity:.3f})'
+    def __repr__(self):
+        return f'Ticket({alive(self.mask):,} of {sum(m.numel() for m in self.mask.values()):,} prunable weights, sparsity {self.sparsity:.3f})'
 
     def size(self) -> int: return len(_pack(self)) # bytes on disk
 
@@ -104,12 +105,13 @@ class Ticket:
         for n, v in state.items(): v.copy_(init[n])
         return {n: m.to(state[n].device) for n, m in wanted(self.mask).items()}
 
-# %% ../nbs/api/07_ticket.ipynb #4598bb63
+# %% ../nbs/api/07_ticket.ipynb #0764f0a9
 def _pack(ticket):
     "The bytes of a ticket's file"
     masked = [n for n in ticket.init if n in ticket.mask]
     layout = [[n, str(v.dtype).removeprefix('torch.'), list(v.shape), int(n in ticket.mask)] for n, v in ticket.init.items()]
-    tensors = {'mask': pack_mask({n: ticket.mask[n] for n in masked}), 'layout': torch.frombuffer(bytearray(zlib.compress(json.dumps(layout).encode(), 9)), dtype=torch.uint8)}
+    tensors = {'mask': pack_mask({n: ticket.mask[n] for n in masked}),
+               'layout': torch.frombuffer(bytearray(zlib.compress(json.dumps(layout).encode(), 9)), dtype=torch.uint8)}
     header = {'format': 1, **ticket.meta, 'sparsity': ticket.sparsity, 'survivors': alive(ticket.mask)}
     return save(tensors | _rows(ticket.init, ticket.mask), {'colt ticket': json.dumps(header)})
 
@@ -124,13 +126,14 @@ def write_whole(
     part.write_bytes(data)
     part.replace(path)
 
-# %% ../nbs/api/07_ticket.ipynb #5953dd12
+# %% ../nbs/api/07_ticket.ipynb #9e2f247d
 def _unpack(path):
     "The ticket in a file"
     if not Path(path).is_file(): raise FileNotFoundError(f"there is no ticket '{path}'")
     try:
-        with safe_open(path, 'pt') as f: header, tensors = f.metadata() or {}, {k: f.get_tensor(k) for k in f.keys()} # noqa: SIM118
-    except SafetensorError as e: raise ValueError(f"'{path}' is no whole safetensors file ({e}); copy it again from where it came from") from None
+        with safe_open(path, 'pt') as f: header, tensors = f.metadata() or {}, {k: f.get_tensor(k) for k in f.keys()}
+    except SafetensorError as e:
+        raise ValueError(f"'{path}' is no whole safetensors file ({e}); copy it again from where it came from") from None
     if 'colt ticket' not in header: raise ValueError(f"'{path}' is a safetensors file, but no ticket")
     try:
         meta = json.loads(header['colt ticket'])
@@ -138,4 +141,5 @@ def _unpack(path):
         layout = json.loads(zlib.decompressobj().decompress(tensors.pop('layout').numpy().tobytes(), 2**26))
         mask = unpack_mask(tensors.pop('mask'), {n: tuple(shape) for n, _, shape, masked in layout if masked})
         return Ticket(_unrows(tensors, [item[:3] for item in layout], mask), mask, meta)
-    except (KeyError, ValueError, RuntimeError, zlib.error) as e: raise ValueError(f"'{path}' is a damaged ticket ({e}); copy it again from where it came from") from None
+    except (KeyError, ValueError, RuntimeError, zlib.error) as e:
+        raise ValueError(f"'{path}' is a damaged ticket ({e}); copy it again from where it came from") from None

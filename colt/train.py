@@ -23,7 +23,7 @@ from .models import ARCHITECTURES
 from .partition import Part
 from .rewind import snapshot
 
-# %% ../nbs/api/06_train.ipynb #ef97ccb1
+# %% ../nbs/api/06_train.ipynb #7878b83c
 @dataclass(frozen=True)
 class Recipe:
     "Every setting of a run"
@@ -66,8 +66,10 @@ class Recipe:
             for name in names.split():
                 if not fits(value := getattr(self, name)): raise ValueError(f'{name} {value!r}: it must be {allowed}')
         if self.end_iter <= self.start_iter: raise ValueError(f'end_iter {self.end_iter}: it must be above start_iter ({self.start_iter})')
-        if self.prune_type == 'lth' and self.partition != 1: raise ValueError(f'partition {self.partition}: lth has one partition; use 1, or prune_type colt')
-        if self.sparsity is self.final_prune_rate is self.max_cycles is None and not self.match: raise ValueError('sparsity None: the run would never end; give sparsity, final_prune_rate or max_cycles')
+        if self.prune_type == 'lth' and self.partition != 1:
+            raise ValueError(f'partition {self.partition}: lth has one partition; use 1, or prune_type colt')
+        if self.sparsity is self.final_prune_rate is self.max_cycles is None and not self.match:
+            raise ValueError('sparsity None: the run would never end; give sparsity, final_prune_rate or max_cycles')
 
     @classmethod
     def default(cls,
@@ -111,7 +113,8 @@ def _shares(text):
     except (ValueError, AttributeError): return False
 
 _rules: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    'prune_type': _among('colt', 'lth'), 'prune_strategy': _among('global', 'local'), 'evaluate': _among('no', 'last', 'each'), 'optimizer': _among('adam', 'sgd'),
+    'prune_type': _among('colt', 'lth'), 'prune_strategy': _among('global', 'local'), 'evaluate': _among('no', 'last', 'each'),
+                                                        'optimizer': _among('adam', 'sgd'),
     'conv_prune_ratio linear_prune_ratio output_prune_ratio batchnorm_prune_ratio momentum gamma': ('a number from 0 to 1', _number((int, float), lambda v: 0 <= v <= 1)),
     'valid': ('a number between 0 and 1', _number(float, lambda v: 0 < v < 1)),
     'sparsity': ('a number between 0 and 1', _optional(_number(float, lambda v: 0 < v < 1))),
@@ -119,8 +122,12 @@ _rules: dict[str, tuple[str, Callable[[Any], bool]]] = {
     'rotate': ('a number from 0 to 180', _number((int, float), lambda v: 0 <= v <= 180)),
     'lr': ('a number above 0', _number((int, float), lambda v: v > 0)), 'weight_decay': ('a number of 0 or more', _number((int, float), lambda v: v >= 0)),
     'partition batch_size end_iter patience': ('a whole number of 1 or more', _number(int, lambda v: v >= 1)),
-    'start_iter warmup crop': ('a whole number of 0 or more', _number(int, lambda v: v >= 0)), 'max_cycles': ('a whole number of 0 or more', _optional(_number(int, lambda v: v >= 0))),
-    'device': ('cpu, mps, cuda or cuda:N', lambda v: isinstance(v, str) and re.fullmatch(r'cpu|mps|cuda(:\d+)?', v)), 'seed': ('a whole number', _number(int, lambda v: True)), 'bias augmentations flip': ('True or False', lambda v: isinstance(v, bool)),
+    'start_iter warmup crop': ('a whole number of 0 or more', _number(int, lambda v: v >= 0)),
+                                                        'max_cycles': ('a whole number of 0 or more',
+                                                                       _optional(_number(int, lambda v: v >= 0))),
+    'device': ('cpu, mps, cuda or cuda:N', lambda v: isinstance(v, str) and bool(re.fullmatch(r'cpu|mps|cuda(:\d+)?', v))),
+                                                        'seed': ('a whole number', _number(int, lambda v: True)),
+                                                        'bias augmentations flip': ('True or False', lambda v: isinstance(v, bool)),
     'milestones': ('shares of the run from 0 to 1, such as 0.4,0.6,0.9', _shares)}
 
 # %% ../nbs/api/06_train.ipynb #941cccdd
@@ -243,7 +250,7 @@ class Progress:
     loss: float # of this batch, in nats; of the validation, where there is an `accuracy`
     accuracy: float|None = None # of the validation, 0 to 1, once an epoch
 
-# %% ../nbs/api/06_train.ipynb #1eb25ba9
+# %% ../nbs/api/06_train.ipynb #8f85b618
 def _epoch(net, opt, dead, part, recipe, cycle, epoch, report):
     "Learn from every training image once; the mean loss"
     train, moments, words, total = part.train, part.train.moments, (cycle, part.name, epoch), 0.
@@ -254,7 +261,8 @@ def _epoch(net, opt, dead, part, recipe, cycle, epoch, report):
         x, y = train.x[i], train.y[i].to(recipe.device)
         x = move(x, *draw_moves(len(i), recipe, g)) if moves else x
         loss = _step(net, opt, dead, to_input(x.to(recipe.device), moments), y, learning_rate(recipe, epoch*len(order) + step, len(order)))
-        if not math.isfinite(loss): raise FloatingPointError(f"the loss of part '{part.name}' is {loss} in cycle {cycle}, epoch {epoch + 1}, batch {step + 1}; train with a learning rate below {recipe.lr}")
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss of part '{part.name}' is {loss} in cycle {cycle}, epoch {epoch + 1}, batch {step + 1}; train with a learning rate below {recipe.lr}")
         total += loss*len(i)
         if report: report(Progress(part.name, cycle, epoch + 1, recipe.end_iter, step + 1, len(order), loss))
     return total/len(train)
@@ -284,10 +292,12 @@ def _restore(net, opt, state):
         momenta.setdefault(int(i), {})[k] = v
     opt.load_state_dict({'state': momenta, 'param_groups': opt.state_dict()['param_groups']})
 
-# %% ../nbs/api/06_train.ipynb #29e0553b
+# %% ../nbs/api/06_train.ipynb #3c5be7e7
 def _check_outputs(net, part):
-    with torch.inference_mode(): outputs = net.eval()(to_input(part.valid.x[:1].to(next(net.parameters()).device), part.train.moments)).shape[1]
-    if outputs < len(part.classes): raise ValueError(f"part '{part.name}' has {len(part.classes)} classes, but the network has {outputs} outputs; create it for the largest part")
+    with torch.inference_mode(): outputs = net.eval()(to_input(part.valid.x[:1].to(next(net.parameters()).device),
+                                                               part.train.moments)).shape[1]
+    if outputs < len(part.classes):
+        raise ValueError(f"part '{part.name}' has {len(part.classes)} classes, but the network has {outputs} outputs; create it for the largest part")
 
 def epochs(
     net:nn.Module, # trained in place, from the weights that it has
@@ -300,7 +310,7 @@ def epochs(
 ) -> Iterator[State]:
     "Train epoch by epoch; raise `ValueError` if the net has too few outputs, `FloatingPointError` if the loss is no longer finite"
     _keep_memory()
-    net.to(device=recipe.device, memory_format=torch.channels_last)
+    net.to(recipe.device).to(memory_format=torch.channels_last)
     _check_outputs(net, part)
     opt = _optimizer(net, recipe)
     if start: _restore(net, opt, start)
@@ -312,7 +322,8 @@ def epochs(
         train_loss = _epoch(net, opt, dead, part, recipe, cycle, epoch, report)
         valid_loss, accuracy = evaluate(net, part.valid, part.train.moments)
         if report: report(Progress(part.name, cycle, epoch + 1, recipe.end_iter, 1, 1, valid_loss, accuracy))
-        history = *state.history, dict(epoch=epoch + 1, lr=opt.param_groups[0]['lr'], train_loss=train_loss, valid_loss=valid_loss, valid_accuracy=accuracy)
+        history = *state.history, dict(epoch=epoch + 1, lr=opt.param_groups[0]['lr'], train_loss=train_loss, valid_loss=valid_loss,
+                                       valid_accuracy=accuracy)
         best = snapshot(net) if all(valid_loss < h['valid_loss'] for h in state.history) else state.best
         state = State(net.state_dict(), _momenta(opt), best, history, state.seconds + time.perf_counter() - began)
         yield state
@@ -332,7 +343,7 @@ class Run:
     samples: int # images trained on, counted again each time
     seconds: float # for training and validation
 
-# %% ../nbs/api/06_train.ipynb #3a30b0b5
+# %% ../nbs/api/06_train.ipynb #9c10116e
 def finish(
     net:nn.Module, # receives the best weights
     part:Part, # what to test on
@@ -342,7 +353,8 @@ def finish(
     net.load_state_dict(state.best)
     accuracy = evaluate(net, part.test, part.train.moments)[1]
     valid_accuracy = next(h['valid_accuracy'] for h in state.history if h['epoch'] == state.best_epoch)
-    return Run(part.name, part.classes, state.best, state.history, valid_accuracy, accuracy, state.best_epoch, len(state.history), len(state.history)*len(part.train), state.seconds)
+    return Run(part.name, part.classes, state.best, state.history, valid_accuracy, accuracy, state.best_epoch, len(state.history),
+               len(state.history)*len(part.train), state.seconds)
 
 def fit(
     net:nn.Module, # trained in place, from the weights that it has
@@ -371,9 +383,12 @@ def _default(arch, dataset):
         if name not in known: raise ValueError(f"there is no {kind} '{name}'; choose one of {', '.join(known)}")
     return dict(arch=arch, dataset=dataset, batch_size=256) | _by_arch.get(arch, {}) | _by_dataset.get(dataset, {})
 
-# %% ../nbs/api/06_train.ipynb #12ba9d69
+# %% ../nbs/api/06_train.ipynb #5b7b5b71
 def _paper(arch, dataset, prune_type):
     ratio = {'colt': .15, 'lth': .2}[prune_type]
     dense = arch in ('fc1', 'lenet5') # their convolutions are few or none: what there is to prune is linear
-    training = dict(optimizer='adam', weight_decay=1e-4, lr=3e-4 if arch == 'conv3' else 1.2e-3) if arch in ('conv3', 'fc1', 'lenet5') else dict(optimizer='sgd', weight_decay=5e-4, lr=.01 if arch == 'alexnet' else .1)
-    return _default(arch, dataset) | dict(batch_size=256, end_iter=50, prune_type=prune_type, conv_prune_ratio=0. if arch == 'fc1' else ratio, linear_prune_ratio=ratio*dense, sparsity=.991) | training
+    training = dict(optimizer='adam', weight_decay=1e-4,
+                    lr=3e-4 if arch == 'conv3' else 1.2e-3) if arch in ('conv3', 'fc1', 'lenet5') else dict(optimizer='sgd', weight_decay=5e-4, lr=.01 if arch == 'alexnet' else .1)
+    return _default(arch, dataset) | dict(batch_size=256, end_iter=50, prune_type=prune_type,
+                                          conv_prune_ratio=0. if arch == 'fc1' else ratio, linear_prune_ratio=ratio*dense,
+                                          sparsity=.991) | training

@@ -2,6 +2,7 @@
 
     python tools/readme.py [--check]      (--check: change nothing, and fail if it is not current)
 """
+import re
 import sys
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def readme(path):
     parts = ['<!-- made from nbs/index.ipynb by `make export`: change it there -->']
     for cell in nbformat.read(path, 4).cells:
         if cell.source.startswith('#|'): continue
-        parts.append(cell.source.replace('](images/', '](nbs/images/') if cell.cell_type == 'markdown' else block('python', cell.source))
+        parts.append(re.sub(r'\]\((?!https?:)', '](nbs/', cell.source) if cell.cell_type == 'markdown' else block('python', cell.source))
         if cell.cell_type == 'code' and printed(cell): parts.append(block('text', printed(cell)))
     return '\n\n'.join(parts) + '\n'
 

@@ -1,0 +1,197 @@
+"`colt-prune` as a process: what it writes, what it refuses, and the same bits whatever happens to it"
+import filecmp
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+import torch
+from conftest import COMMAND
+from safetensors.torch import load_file
+
+from colt.runs import RunFolder
+from colt.ticket import Ticket
+
+SMALL = '--arch_type fc1 --end_iter 3 --linear_prune_ratio 0.35 --sparsity 0.85'
+BITS = ('tickets', 'votes')
+
+
+def same_bits(a, b):
+    names = sorted(p.name for p in (a/'tickets').iterdir())
+    assert names == sorted(p.name for p in (b/'tickets').iterdir())
+    return all(filecmp.cmp(a/kind/n, b/kind/n, shallow=False) for kind in BITS for n in names)
+
+
+def without_seconds(path):
+    return [json.loads(line, object_hook=lambda d: {k: v for k, v in d.items() if k != 'seconds'})
+            for line in (path/'cycles.jsonl').read_text().splitlines()]
+
+
+def test_the_folder_has_the_promised_format(prune, tmp_path):
+    done = prune(f'{SMALL} --name run --evaluate each')
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path/'runs/run'
+    about, lines = json.loads((folder/'recipe.json').read_text()), without_seconds(folder)
+    assert {'recipe', 'data', 'versions'} <= about.keys() and about['recipe']['seed'] == 0 and about['data']['fingerprint']
+    assert sorted(p.name for p in folder.iterdir()) == ['cycles.jsonl', 'init.safetensors', 'recipe.json', 'report.html', 'tickets',
+                                                        'votes']
+    assert [r['cycle'] for r in lines] == list(range(len(lines)))
+    assert [p.name for p in sorted((folder/'tickets').iterdir())] == [f'cycle-{n:03}.safetensors' for n in range(len(lines))]
+    init = load_file(folder/'init.safetensors')
+    for r in lines:
+        ticket = Ticket.load(folder/f'tickets/cycle-{r["cycle"]:03}.safetensors')
+        dead = {n: int((~m).sum()) for n, m in ticket.mask.items()}
+        assert r['sparsity'] == pytest.approx(sum(dead.values())/sum(m.numel() for m in ticket.mask.values()))
+        assert r['prune_rate'] == pytest.approx(100*sum(dead.values())/sum(w.numel() for n, w in init.items() if n.endswith('weight')))
+        assert r['layers'] == pytest.approx({n: d/ticket.mask[n].numel() for n, d in dead.items()})
+        assert all(torch.equal(ticket.init[n], torch.where(ticket.mask[n], v, 0) if n in ticket.mask else v) for n, v in init.items())
+        assert set(r) == {'cycle', 'sparsity', 'prune_rate', 'layers', 'agreement', 'parts', 'samples_seen', 'ticket'}
+        assert set(r['agreement']) == {'all', 'layers', 'chance'} and set(r['ticket']) == {'valid_accuracy', 'test_accuracy'}
+        assert [p['name'] for p in r['parts']] == ['0-4', '5-9'] and r['parts'][1]['classes'] == list('56789')
+        assert set(r['parts'][0]) == {'name', 'classes', 'valid_accuracy', 'test_accuracy', 'best_epoch', 'epochs', 'samples'}
+    assert lines[-1]['samples_seen'] == sum(p['samples'] for r in lines for p in r['parts'])
+    assert lines[-2]['sparsity'] < .85 <= lines[-1]['sparsity']
+    assert ticket.meta['arch'] == 'fc1' and ticket.meta['classes'] == list('0123456789') and ticket.meta['recipe']['linear_prune_ratio'] == .35
+    for word in ('cycle-', 'sparsity', 'accuracy', 'report.html', 'colt-prune --resume --name run'): assert word in done.stdout
+    assert '\x1b' not in done.stdout and done.stderr == ''
+
+
+def test_twice_the_same_command_gives_the_same_bits_and_overwrites_nothing(prune, tmp_path):
+    assert prune(SMALL).returncode == 0
+    (first,) = (tmp_path/'runs').iterdir()
+    assert first.name.startswith('colt-fc1-digits-') and len(first.name) == len('colt-fc1-digits-') + 8
+    before = {p: p.read_bytes() for p in first.rglob('*') if p.is_file()}
+    again = prune(SMALL)
+    assert again.returncode == 2 and '--resume' in again.stderr and '--name' in again.stderr and 'finished' in again.stderr
+    assert before == {p: p.read_bytes() for p in first.rglob('*') if p.is_file()}
+    assert prune(f'{SMALL} --name other').returncode == 0
+    assert same_bits(first, tmp_path/'runs/other')
+    assert prune(f'{SMALL} --name seeded --seed 1').returncode == 0
+    assert not same_bits(first, tmp_path/'runs/seeded')
+
+
+def test_colt_of_one_partition_is_lth(prune, tmp_path):
+    assert prune(f'{SMALL} --prune_type colt --partition 1 --name colt').returncode == 0
+    assert prune(f'{SMALL} --prune_type lth --name lth').returncode == 0
+    colt, lth = (RunFolder(tmp_path/'runs'/n) for n in ('colt', 'lth'))
+    assert without_seconds(colt.path) == without_seconds(lth.path) and colt.records()[0]['agreement'] is None
+    for n in range(len(colt.records())):
+        a, b = colt.ticket(n), lth.ticket(n)
+        assert all(torch.equal(a.init[k], b.init[k]) for k in a.init) and all(torch.equal(a.mask[k], b.mask[k]) for k in a.mask)
+
+
+@pytest.mark.parametrize('moment', ['right after the first cycle', 'in the middle of a cycle'])
+def test_a_killed_run_resumes_to_the_same_bits(prune, tmp_path, moment):
+    slow = '--arch_type lenet5 --end_iter 6 --conv_prune_ratio 0.5 --linear_prune_ratio 0.5 --max_cycles 2 --evaluate each'
+    assert prune(f'{slow} --name whole').returncode == 0
+    process = subprocess.Popen([COMMAND, *slow.split(), '--name', 'killed'], cwd=tmp_path, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    folder = tmp_path/'runs/killed'
+    waited_for = {'right after the first cycle': lambda: (folder/'cycles.jsonl').exists(),
+                  'in the middle of a cycle': lambda: any(folder.glob('partial/1-*'))}[moment]
+    while not waited_for() and process.poll() is None: time.sleep(.002)
+    assert process.poll() is None, 'the run was over before it could be killed'
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert len(RunFolder(folder).records()) < 3
+    assert prune(f'{slow} --name killed').returncode == 2
+    assert prune('--resume --name killed').returncode == 0
+    assert same_bits(tmp_path/'runs/whole', folder) and without_seconds(tmp_path/'runs/whole') == without_seconds(folder)
+    assert not (folder/'partial').exists()
+
+
+def test_an_interrupt_says_how_to_go_on(prune, tmp_path):
+    process = subprocess.Popen([COMMAND, '--name', 'stopped'], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path/'runs/stopped/recipe.json').exists() and process.poll() is None: time.sleep(.01)
+    time.sleep(.5)
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 1 and complaint.strip() == 'colt-prune: interrupted; go on with: colt-prune --resume --name stopped'
+
+
+def test_lth_follows_the_sparsities_of_another_run(prune, tmp_path):
+    assert prune(f'{SMALL} --name leader').returncode == 0
+    assert prune('--match leader --name follower').returncode == 0
+    leader, follower = (RunFolder(tmp_path/'runs'/n).records() for n in ('leader', 'follower'))
+    assert [r['sparsity'] for r in leader] == [r['sparsity'] for r in follower]
+    assert [len(r['parts']) for r in follower] == [1]*len(leader)
+    assert prune('--match runs/leader --name other --prune_type lth').returncode == 0
+    assert same_bits(tmp_path/'runs/follower', tmp_path/'runs/other')
+
+
+def test_a_collapse_names_the_layer_and_the_last_good_ticket(prune, tmp_path):
+    done = prune('--arch_type lenet5 --end_iter 1 --conv_prune_ratio 0.9 --linear_prune_ratio 0 --sparsity 0.999 --name gone')
+    assert done.returncode == 1 and done.stderr.count('\n') == 1
+    assert 'body.' in done.stderr and f"last good ticket is that of cycle {len(RunFolder(tmp_path/'runs/gone').records()) - 1}" in done.stderr
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_one_line(prune):
+    done = prune('--arch_type fc1 --optimizer sgd --lr 1e9 --warmup 0 --name wild')
+    assert done.returncode == 1 and done.stderr.count('\n') == 1 and 'lower' in done.stderr.replace('below', 'lower')
+
+
+MISTAKES = {'--dataset cifar11': 'fashionmnist', '--arch_type conv4': 'resnet18', '--device tpu': 'cpu', '--gpu 99': 'no cuda:99',
+            '--partition 11': '1 to 10', '--partition 0': '1 or more', '--conv_prune_ratio 1.5': '0 to 1',
+            '--conv_prune_ratio -0.1': '0 to 1', '--linear_prune_ratio x': 'linear_prune_ratio', '--final_prune_rate 99.9': '99.53',
+            '--sparsity 0.9999999': 'out of reach', '--sparsity 1.5': 'between 0 and 1', '--output_class 7': '5 outputs',
+            '--data nowhere': 'not a folder', '--data file': 'not a folder', '--match nothing': 'no run', '--resume': 'no run',
+            '--resume --name nothing': 'no run', '--name a/b': "'a/b'", '--name ..': "'..'", '--lr 0': 'above 0',
+            '--lr nan': 'above 0', '--batch_size 0': '1 or more', '--end_iter 0': '1 or more', '--warmup -1': '0 or more',
+            '--patience 0': '1 or more', '--seed x': 'seed', '--start_iter 8': 'above start_iter', '--valid 1': 'between 0 and 1',
+            '--prune_type imp': 'colt or lth', '--prune_strategy both': 'global or local', '--evaluate always': 'each',
+            '--augmentations maybe': 'yes or no', '--bias 2': 'yes or no', '--prune_type lth --partition 2': 'one partition',
+            '--arch_type fc1 --linear_prune_ratio 0': 'nothing to prune', '--out file': "can't be written",
+            '--out file/x': "can't be written", '--max_cycles -1': '0 or more', '--milestones 2': 'from 0 to 1',
+            '--frobnicate': 'frobnicate'}
+
+
+@pytest.mark.parametrize('line', MISTAKES)
+def test_a_mistake_is_one_line_and_exit_code_2(line, prune, tmp_path, monkeypatch, capsys):
+    from colt.cli import colt_prune
+    monkeypatch.chdir(tmp_path)
+    (tmp_path/'file').write_text('')
+    try: code = colt_prune(line.split())
+    except SystemExit as e: code = e.code
+    shown = capsys.readouterr()
+    assert code == 2 and shown.out == '' and shown.err.startswith('colt-prune: ') and shown.err.count('\n') == 1
+    assert MISTAKES[line] in shown.err
+    assert [p.name for p in tmp_path.iterdir()] == ['file']
+
+
+def test_a_mistake_in_a_process_shows_no_traceback(prune):
+    done = prune('--dataset cifar11')
+    assert done.returncode == 2 and done.stderr.count('\n') == 1 and done.stdout == ''
+
+
+def test_help_has_every_flag_of_the_original(prune):
+    text = prune('--help').stdout
+    for flag in ('lr warmup batch_size start_iter end_iter prune_type augmentations prune_strategy bias dataset arch_type output_class '
+                 'linear_prune_ratio output_prune_ratio conv_prune_ratio batchnorm_prune_ratio final_prune_rate patience gpu resume partition '
+                 'seed device data out name evaluate match max_cycles sparsity').split():
+        assert f'--{flag} ' in text
+
+
+def test_the_originals_spelling_is_understood(prune, tmp_path):
+    flags = '--resume 0 --lr 0.01 --warmup 0 --batch_size 128 --start_iter 1 --end_iter 3 --prune_type colt --augmentations no ' \
+            '--prune_strategy local --bias 1 --dataset digits --arch_type lenet5 --output_class 5 --linear_prune_ratio 0.2 --output_prune_ratio 0 --conv_prune_ratio 0.3 ' \
+            '--batchnorm_prune_ratio 0 --final_prune_rate 20 --patience 5'
+    done = prune(f'{flags} --name old')
+    assert done.returncode == 0, done.stderr
+    last = RunFolder(tmp_path/'runs/old').records()[-1]
+    assert last['prune_rate'] >= 20 and 'body.0.bias' in last['layers'] and last['parts'][0]['epochs'] == 2
+    warned = prune('--arch_type fc1 --end_iter 1 --output_prune_ratio 0.1 --max_cycles 0 --name head')
+    assert warned.returncode == 0 and warned.stderr.count('\n') == 1 and 'warning: output_prune_ratio' in warned.stderr
+
+
+def test_the_report_opens_offline(prune, tmp_path, browser):
+    assert prune(f'{SMALL} --name run').returncode == 0
+    page = subprocess.run([browser, '--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking',
+                           '--disable-component-update', '--disable-sync', f'--user-data-dir={tmp_path}/browser',
+                           '--host-resolver-rules=MAP * ~NOTFOUND', '--virtual-time-budget=10000', '--dump-dom',
+                           f'file://{tmp_path}/runs/run/report.html'], capture_output=True, text=True, timeout=120, check=True).stdout
+    drawn = page[page.rindex('class="plot-container'):]
+    for text in ('Test accuracy', 'part 0-4', 'part 5-9', 'votes agree', 'by chance', 'body.1.weight',
+                 'body.3.weight'): assert text in drawn
+    assert drawn.count('class="trace scatter') >= 5

@@ -1,0 +1,72 @@
+"The plan of the house: what imports what, and whether what is made from the notebooks is current"
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import TOP
+
+NOTEBOOKS = sorted((TOP/'nbs').rglob('*.ipynb'))
+ROOMS = {m[1]: i for i, p in enumerate(sorted((TOP/'nbs/api').glob('*.ipynb'))) if (m := re.match(r'\d\d_(\w+)', p.stem))}
+
+
+def imports(path):
+    tree = ast.walk(ast.parse(path.read_text()))
+    return {n.module.split('.')[1] for n in tree if isinstance(n, ast.ImportFrom) and n.module and n.module.startswith('colt.')}
+
+
+@pytest.mark.parametrize('room', ROOMS)
+def test_a_module_imports_only_from_lower_rooms(room):
+    assert all(ROOMS[other] < ROOMS[room] for other in imports(TOP/f'colt/{room}.py'))
+
+
+@pytest.mark.parametrize('module', ['colt', 'colt.cycle', 'colt.runs'])
+def test_the_algorithm_needs_no_plots_no_widgets_and_no_torchvision(module):
+    program = f'import sys, {module}; print([m for m in ("plotly", "ipywidgets", "torchvision", "sklearn", "rich") if m in sys.modules])'
+    heavy = subprocess.run([sys.executable, '-c', program],
+                           capture_output=True, text=True, check=True)
+    assert heavy.stdout.strip() == '[]'
+
+
+def test_the_module_and_the_readme_are_what_the_notebooks_say(tmp_path):
+    for name in ('settings.ini', 'README.md', 'setup.py', 'pyproject.toml'): shutil.copy(TOP/name, tmp_path)
+    for name in ('nbs', 'colt', 'tools'): shutil.copytree(TOP/name, tmp_path/name, ignore=shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints'))
+    old = {p.relative_to(tmp_path): p.read_bytes() for sub in ('nbs', 'colt') for p in (tmp_path/sub).rglob('*') if p.is_file()}
+    for command in ('nbdev_clean', 'nbdev_export'): subprocess.run([Path(sys.executable).with_name(command)], cwd=tmp_path, check=True,
+                                                                   capture_output=True)
+    new = {p.relative_to(tmp_path): p.read_bytes() for sub in ('nbs', 'colt')
+           for p in (tmp_path/sub).rglob('*') if p.is_file() and '__pycache__' not in p.parts}
+    assert sorted(map(str, new)) == sorted(map(str, old))
+    assert [str(p) for p in new if new[p] != old[p]] == [], 'run make export'
+    subprocess.run([sys.executable, tmp_path/'tools/readme.py', '--check'], check=True)
+
+
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_notebook_tells_shows_and_tests(path):
+    cells = json.loads(path.read_text())['cells']
+    source = [''.join(c['source']) for c in cells]
+    assert all(c.get('id') for c in cells)
+    assert not any('```python' in s for s, c in zip(source, cells, strict=True) if c['cell_type'] == 'markdown'), 'an example that does not run'
+    assert not any('widget' in json.dumps(c.get('metadata', {})) for c in cells)
+    if path.parent.name != 'api': return
+    shown = [k for c in cells for o in c.get('outputs', []) for k in o.get('data', {})]
+    assert any(k.startswith(('image/', 'application/vnd.plotly')) for k in shown), 'no picture'
+    assert any('assert ' in s or 'test_' in s for s in source)
+    prose = [s for s, c in zip(source, cells, strict=True) if c['cell_type'] == 'markdown']
+    assert prose[0].startswith('# ') and prose[-1].startswith('## What we left out')
+
+
+def public(tree): return [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef) and not n.name.startswith('_')]
+
+
+@pytest.mark.parametrize('room', ROOMS)
+def test_every_public_name_says_what_it_is_and_takes(room):
+    "A docstring for every function and class, and a comment or at least a type for every parameter"
+    for node in public(ast.parse((TOP/f'colt/{room}.py').read_text())):
+        sentence = isinstance(node, ast.FunctionDef) and len(node.body) == 1 # its one line says it
+        assert sentence or ast.get_docstring(node), f'{room}.{node.name} has no docstring'
+        if isinstance(node, ast.FunctionDef): assert all(a.annotation for a in node.args.args), f'{room}.{node.name} has a parameter without a type'
