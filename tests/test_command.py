@@ -175,8 +175,8 @@ def test_help_has_every_flag_of_the_original(prune):
 
 def test_the_originals_spelling_is_understood(prune, tmp_path):
     flags = '--resume 0 --lr 0.01 --warmup 0 --batch_size 128 --start_iter 1 --end_iter 3 --prune_type colt --augmentations no ' \
-            '--prune_strategy local --bias 1 --dataset digits --arch_type lenet5 --output_class 5 --linear_prune_ratio 0.2 --output_prune_ratio 0 --conv_prune_ratio 0.3 ' \
-            '--batchnorm_prune_ratio 0 --final_prune_rate 20 --patience 5'
+            '--prune_strategy local --bias 1 --dataset digits --arch_type lenet5 --output_class 5 ' \
+            '--linear_prune_ratio 0.2 --output_prune_ratio 0 --conv_prune_ratio 0.3 --batchnorm_prune_ratio 0 --final_prune_rate 20 --patience 5'
     done = prune(f'{flags} --name old')
     assert done.returncode == 0, done.stderr
     last = RunFolder(tmp_path/'runs/old').records()[-1]
