@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['parser', 'colt_prune']
 
-# %% ../nbs/api/13_cli.ipynb #31e2f823
-import argparse, os, re, shlex, sys, warnings
+# %% ../nbs/api/13_cli.ipynb #858ac067
+import argparse, os, re, shlex, shutil, sys, warnings
 from dataclasses import fields, replace
 from math import ceil, log
 from pathlib import Path
@@ -26,18 +26,24 @@ from .plot import save_report
 from .runs import RunFolder, carry_out, create_run, plan, resume_run
 from .train import Recipe
 
-# %% ../nbs/api/13_cli.ipynb #01368535
+# %% ../nbs/api/13_cli.ipynb #0b0c4f67
 def _yes(text):
     "Yes and no, in the words of the original"
     known = {'yes': True, '1': True, 'true': True, 'no': False, '0': False, 'false': False}
     if text.lower() not in known: raise argparse.ArgumentTypeError(f"'{text}': say yes or no")
     return known[text.lower()]
 
+def _shown(values):
+    "A default, as help shows it; `values` are those of all architectures"
+    if len(values) > 1: return 'by architecture'
+    value, = values
+    if isinstance(value, bool): return 'yes' if value else 'no'
+    return 'none' if value in (None, '') else value
+
 def _setting(parser, field, doc):
     "The flag of one field of `Recipe`"
     kind = (get_args(field.type) or (field.type,))[0]
-    values = {getattr(Recipe.default(arch), field.name) for arch in ARCHITECTURES}
-    shown = 'by architecture' if len(values) > 1 else 'none' if (value := values.pop()) in (None, '') else {True: 'yes', False: 'no'}[value] if kind is bool else value
+    shown = _shown({getattr(Recipe.default(arch), field.name) for arch in ARCHITECTURES})
     parser.add_argument('--arch_type' if field.name == 'arch' else f'--{field.name}', dest=field.name,
                         type=_yes if kind is bool else kind, default=argparse.SUPPRESS, help=f'{doc} (default: {shown})'.replace('%', '%%'),
                         metavar={bool: 'YES|NO', int: 'N', float: 'X', str: 'WORD'}[kind])
@@ -92,13 +98,15 @@ def _runs_in(out):
     names = sorted(p.parent.name for p in Path(out).glob('*/recipe.json'))
     return f"runs in '{out}': {', '.join(names)}" if names else f"there are no runs in '{out}'"
 
-# %% ../nbs/api/13_cli.ipynb #84936c9e
+# %% ../nbs/api/13_cli.ipynb #35cfd923
 def _recipe(args, given):
     "The recipe that the flags describe, and the sparsities to follow"
     targets = {k: given.get(k) for k in ('sparsity', 'final_prune_rate')} if given.keys() & {'sparsity', 'final_prune_rate'} else {}
     given = given | targets
     if args.resume and args.name:
-        recipe = replace(_find_run(args.out, args.name).recipe, **given)
+        kept = RunFolder(Path(args.out)/args.name)
+        if not kept.exists(): raise ValueError(f"--resume: there is no run '{kept.path}'; {_runs_in(args.out)}")
+        recipe = replace(kept.recipe, **given)
         if args.gpu is not None or args.device: recipe = replace(recipe, device=_device(args))
         return recipe, _find_run(args.out, args.match or recipe.match).layers() if recipe.match else []
     given = dict(device=_device(args), **given)
@@ -161,7 +169,12 @@ class _Watch:
         self.bar.update(self.task, completed=self.order[e.part] + (e.epoch - 1 + e.step/e.steps)/e.epochs,
                         description=f'cycle {e.cycle}, {who}, epoch {e.epoch} of {e.epochs}, loss {e.loss:.3f}')
 
-# %% ../nbs/api/13_cli.ipynb #60cca23f
+# %% ../nbs/api/13_cli.ipynb #ae668ae7
+def _command():
+    "How this command was called, if the bare name would not find it"
+    called = sys.argv[0] if Path(sys.argv[0]).stem == 'colt-prune' and not shutil.which('colt-prune') else 'colt-prune'
+    return shlex.quote(called)
+
 def _summary(p, folder, args):
     "Where the ticket is, what it is worth, and how to go on"
     rows = folder.records()
@@ -176,22 +189,24 @@ def _summary(p, folder, args):
     if target < highest(p.net, first_mask(p.net, replace(p.recipe, sparsity=None, final_prune_rate=None, max_cycles=0)), p.recipe)[0]:
         where = [f for flag, value, usual in (('--out', args.out, 'runs'), ('--data', args.data, None)) if value != usual
                  for f in (flag, value)]
-        yield 'go on', shlex.join(['colt-prune', '--resume', '--name', folder.path.name, *where, '--sparsity', str(target)])
+        yield 'go on', f'{_command()} ' + shlex.join(['--resume', '--name', folder.path.name, *where, '--sparsity', str(target)])
 
-def _preview(p, path):
-    "What would be pruned, by layer"
-    group, mask = groups(p.net, bias=p.recipe.bias), first_mask(p.net, p.recipe)
+def _preview(p, path, console):
+    "Print what would be pruned, by layer"
+    group, mask, r = groups(p.net, bias=p.recipe.bias), first_mask(p.net, p.recipe), p.recipe
     sizes = {n: w.numel() for n, w in p.net.named_parameters() if n in group}
-    yield f"{'layer':<28}{'kind':<11}{'weights':>12}   each vote removes"
-    for n, k in group.items(): yield f'{n:<28}{k:<11}{sizes[n]:>12,}   ' + (f'{100*p.recipe.rates[k]:g} %' if n in mask else '-')
-    top, rate = highest(p.net, mask, p.recipe)
-    yield f'prunable: {alive(mask):,} of {sum(sizes.values()):,}; the highest sparsity within reach is {top:.5f} (prune rate {rate:.2f} %)'
-    low, high = removal(max(p.recipe.rates.values()), len(p.parts))
-    if p.recipe.sparsity and high < 1:
-        yield f'to {p.recipe.sparsity:g}: about {ceil(log(1 - p.recipe.sparsity)/log(1 - high))} to {ceil(log(1 - p.recipe.sparsity)/log(1 - low))} cycles of {len(p.parts)} x {p.recipe.end_iter - p.recipe.start_iter} epochs'
-    yield f'would write {path}'
+    console.print(f"{'layer':<28}{'kind':<11}{'weights':>12}   each vote removes", style='bold')
+    for n, k in group.items(): console.print(f'{n:<28}{k:<11}{sizes[n]:>12,}   ' + (f'{100*r.rates[k]:g} %' if n in mask else '-'))
+    top, rate = highest(p.net, mask, r)
+    console.print(f'\nprunable: {alive(mask):,} of {sum(sizes.values()):,}; the highest sparsity within reach is {top:.5f} (prune rate {rate:.2f} %)')
+    low, high = removal(max(r.rates.values()), len(p.parts))
+    if r.sparsity and not r.match and high < 1:
+        few, many = (ceil(log(1 - r.sparsity)/log(1 - share)) for share in (high, low))
+        console.print(f'to {r.sparsity:g}: about {few} to {many} prunings, with {len(p.parts)} x {r.end_iter - r.start_iter} epochs each' if many > few
+                      else f'to {r.sparsity:g}: about {few} prunings, with {r.end_iter - r.start_iter} epochs each')
+    console.print(f'would write {path}')
 
-# %% ../nbs/api/13_cli.ipynb #e6d1c931
+# %% ../nbs/api/13_cli.ipynb #c4406e7a
 def _run(p, folder, args, console):
     "Carry out the plan, and show it"
     head, line = _table(p)
@@ -206,28 +221,28 @@ def _run(p, folder, args, console):
     console.print()
     for what, value in _summary(p, folder, args): console.print(f'{what:<10}{value}')
 
+def _complain(e): print(f'colt-prune: {e}', file=sys.stderr)
+
 def colt_prune(
     argv:list[str]|None=None, # the flags; by default those of the process
 ) -> int: # 0 done, 2 wrong usage, 1 anything else
     "Find a ticket: the command `colt-prune`"
-    settings = vars(args := parser().parse_args(argv))
+    args, wrong = parser().parse_args(argv), 2
+    given = {f.name: getattr(args, f.name) for f in fields(Recipe) if hasattr(args, f.name) and f.name not in ('device', 'match')}
     shown = sys.stdout is sys.__stdout__ and os.isatty(1) # and not captured, by a notebook or a test
     console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False, force_jupyter=False, force_terminal=shown)
-    def complain(e): print(f'colt-prune: {e}', file=sys.stderr)
-    warnings.showwarning = lambda message, *_, **__: complain(f'warning: {message}')
-    try:
-        p, path = _plan(args, {f.name: settings[f.name] for f in fields(Recipe) if f.name in settings and f.name not in ('device', 'match')})
-        if args.dry_run:
-            for text in _preview(p, path): console.print(text)
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: _complain(f'warning: {message}')
+        try:
+            p, path = _plan(args, given)
+            if args.dry_run: _preview(p, path, console)
+            else:
+                folder, wrong = _open(args, p, path), 1
+                _run(p, folder, args, console)
             return 0
-        folder = _open(args, p, path)
-    except (ValueError, OSError) as e:
-        complain(e)
-        return 2 if isinstance(e, ValueError) else 1
-    try:
-        _run(p, folder, args, console)
-        return 0
-    except (Collapse, FloatingPointError, OSError) as e: complain(e)
-    except KeyboardInterrupt: complain(f'interrupted; go on with: colt-prune --resume --name {path.name}'
-                                       + f' --out {shlex.quote(args.out)}'*(args.out != 'runs'))
-    return 1
+        except OSError as e: _complain(e); return 1
+        except (ValueError, FloatingPointError, Collapse) as e: _complain(e); return wrong
+        except KeyboardInterrupt:
+            where = f' --out {shlex.quote(args.out)}' if args.out != 'runs' else ''
+            _complain(f'interrupted; go on with: {_command()} --resume --name {path.name}{where}' if wrong == 1 else 'interrupted')
+            return 1

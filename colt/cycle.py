@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['Cycle', 'Collapse', 'next_mask', 'first_mask', 'highest', 'is_done', 'rates_towards', 'train_in_turn', 'cycles']
 
-# %% ../nbs/api/08_cycle.ipynb #eef76f51
+# %% ../nbs/api/08_cycle.ipynb #bf21e76b
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -98,7 +99,7 @@ def is_done(
                 recipe.max_cycles is not None and cycle.n >= recipe.max_cycles,
                 bool(match) and cycle.n >= len(match) - 1))
 
-# %% ../nbs/api/08_cycle.ipynb #be30c9ed
+# %% ../nbs/api/08_cycle.ipynb #95967231
 def rates_towards(
     mask:Mask, # what is alive
     layers:Mapping[str, float], # the sparsity to come to, for each parameter
@@ -107,8 +108,10 @@ def rates_towards(
     "The rate of each group that leads from `mask` to the sparsities of `layers`; raise `ValueError` if these are of other parameters, or lower"
     if mask.keys() != layers.keys():
         raise ValueError(f'match: the other run prunes {sorted(layers)[:3]} ..., this one {sorted(mask)[:3]} ...; use the same architecture and ratios above 0 for the same kinds')
-    now, then = ({g: sum(count(n, m) for n, m in mask.items() if group[n] == g) for g in {group[n] for n in mask}}
-                 for count in (lambda n, m: int(m.sum()), lambda n, m: round((1 - layers[n])*m.numel())))
+    now, then = Counter[str](), Counter[str]()
+    for n, m in mask.items():
+        now[group[n]] += int(m.sum())
+        then[group[n]] += round((1 - layers[n])*m.numel())
     if late := [g for g in now if then[g] > now[g]]:
         raise ValueError(f'match: the other run keeps more {late[0]} weights ({then[late[0]]:,}) than are left ({now[late[0]]:,})')
     return {g: 1 - then[g]/max(1, now[g]) for g in now}

@@ -23,7 +23,7 @@ from .models import ARCHITECTURES
 from .partition import Part
 from .rewind import snapshot
 
-# %% ../nbs/api/06_train.ipynb #7878b83c
+# %% ../nbs/api/06_train.ipynb #384cf0cf
 @dataclass(frozen=True)
 class Recipe:
     "Every setting of a run"
@@ -68,6 +68,8 @@ class Recipe:
         if self.end_iter <= self.start_iter: raise ValueError(f'end_iter {self.end_iter}: it must be above start_iter ({self.start_iter})')
         if self.prune_type == 'lth' and self.partition != 1:
             raise ValueError(f'partition {self.partition}: lth has one partition; use 1, or prune_type colt')
+        if self.match and self.partition != 1:
+            raise ValueError(f'partition {self.partition}: only a run of one partition can match another; use 1, or no match')
         if self.sparsity is self.final_prune_rate is self.max_cycles is None and not self.match:
             raise ValueError('sparsity None: the run would never end; give sparsity, final_prune_rate or max_cycles')
 
@@ -77,7 +79,7 @@ class Recipe:
         dataset:str='digits', # one of `colt.data.DATASETS`
         **changes:Any, # settings that differ from it
     ) -> 'Recipe':
-        "Settings that learn on this machine, and prune this architecture; raise `ValueError` for an unknown name"
+        "Settings that learn and prune, found by measurement; raise `ValueError` for an unknown name"
         return cls(**({'partition': 1 if changes.get('prune_type') == 'lth' else 2} | _default(arch, dataset) | changes))
 
     @classmethod
@@ -292,10 +294,13 @@ def _restore(net, opt, state):
         momenta.setdefault(int(i), {})[k] = v
     opt.load_state_dict({'state': momenta, 'param_groups': opt.state_dict()['param_groups']})
 
-# %% ../nbs/api/06_train.ipynb #3c5be7e7
-def _check_outputs(net, part):
-    with torch.inference_mode(): outputs = net.eval()(to_input(part.valid.x[:1].to(next(net.parameters()).device),
-                                                               part.train.moments)).shape[1]
+# %% ../nbs/api/06_train.ipynb #4336fc47
+def _check(net, part):
+    "Raise `ValueError` if `net` can't learn `part`"
+    for name in 'train', 'valid', 'test':
+        if not len(getattr(part, name)): raise ValueError(f"part '{part.name}' has no {name} images; use more images, or fewer partitions")
+    x = part.valid.x[:1].to(next(net.parameters()).device)
+    with torch.inference_mode(): outputs = net.eval()(to_input(x, part.train.moments)).shape[1]
     if outputs < len(part.classes):
         raise ValueError(f"part '{part.name}' has {len(part.classes)} classes, but the network has {outputs} outputs; create it for the largest part")
 
@@ -311,7 +316,7 @@ def epochs(
     "Train epoch by epoch; raise `ValueError` if the net has too few outputs, `FloatingPointError` if the loss is no longer finite"
     _keep_memory()
     net.to(recipe.device).to(memory_format=torch.channels_last)
-    _check_outputs(net, part)
+    _check(net, part)
     opt = _optimizer(net, recipe)
     if start: _restore(net, opt, start)
     if mask: apply_(net, mask)
