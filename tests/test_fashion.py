@@ -28,7 +28,7 @@ def test_the_defaults_learn(fashion, arch, epochs, floor):
 
 
 def test_a_ticket_beats_its_shuffled_and_its_redrawn_self(fashion):
-    "The claim of arXiv 1803.03635, with its controls, on the validation images; a margin of a point, which no seed of eight came near"
+    "The claim of arXiv 1803.03635, with its controls, on the validation images: seeds 0 to 3 gave 1.9 points or more over the nearer one"
     whole, = by_class(fashion, 1)
     recipe = Recipe.default('fc1', 'fashionmnist', prune_type='lth', linear_prune_ratio=.6, end_iter=2, sparsity=.97)
     *_, last = cycles(create('fc1', 10, fashion.shape), [whole], recipe)
