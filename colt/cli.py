@@ -5,10 +5,9 @@
 # %% auto #0
 __all__ = ['parser', 'colt_prune']
 
-# %% ../nbs/api/13_cli.ipynb #858ac067
+# %% ../nbs/api/13_cli.ipynb #9bc5d9d8
 import argparse, os, re, shlex, shutil, sys, warnings
 from dataclasses import fields, replace
-from math import ceil, log
 from pathlib import Path
 from typing import NoReturn, get_args
 
@@ -98,7 +97,7 @@ def _runs_in(out):
     names = sorted(p.parent.name for p in Path(out).glob('*/recipe.json'))
     return f"runs in '{out}': {', '.join(names)}" if names else f"there are no runs in '{out}'"
 
-# %% ../nbs/api/13_cli.ipynb #35cfd923
+# %% ../nbs/api/13_cli.ipynb #a3972a56
 def _recipe(args, given):
     "The recipe that the flags describe, and the sparsities to follow"
     targets = {k: given.get(k) for k in ('sparsity', 'final_prune_rate')} if given.keys() & {'sparsity', 'final_prune_rate'} else {}
@@ -106,7 +105,9 @@ def _recipe(args, given):
     if args.resume and args.name:
         kept = RunFolder(Path(args.out)/args.name)
         if not kept.exists(): raise ValueError(f"--resume: there is no run '{kept.path}'; {_runs_in(args.out)}")
-        recipe = replace(kept.recipe, **given)
+        further = {'max_cycles': None} if targets and 'max_cycles' not in given else {}
+        recipe = replace(kept.recipe, **(further | given))
+        if args.match: recipe = replace(recipe, match=_find_run(args.out, args.match).path.resolve().name)
         if args.gpu is not None or args.device: recipe = replace(recipe, device=_device(args))
         return recipe, _find_run(args.out, args.match or recipe.match).layers() if recipe.match else []
     given = dict(device=_device(args), **given)
@@ -116,11 +117,11 @@ def _recipe(args, given):
     if not (layers := other.layers()): raise ValueError(f"--match {args.match}: this run has no finished cycle")
     return replace(other.recipe, **(follow | given)), layers
 
-# %% ../nbs/api/13_cli.ipynb #c099cffa
+# %% ../nbs/api/13_cli.ipynb #7522e0ca
 def _plan(args, given):
     "The plan of a run and its folder; raise `ValueError` for any mistake in the flags"
-    if args.name is not None and not re.fullmatch(r'(?!\.+$)[\w.+=-]+', args.name):
-        raise ValueError(f"--name '{args.name}': use letters, digits and . _ + = - only; --out says in which folder")
+    if args.name is not None and not re.fullmatch(r'\w[\w.+=-]*', args.name):
+        raise ValueError(f"--name '{args.name}': begin with a letter or digit, and go on with these and . _ + = -; --out says in which folder")
     if args.data is not None and not Path(args.data).is_dir():
         raise ValueError(f"--data '{args.data}' is not a folder; make it, or name the one that holds the data sets")
     recipe, match = _recipe(args, given)
@@ -169,7 +170,7 @@ class _Watch:
         self.bar.update(self.task, completed=self.order[e.part] + (e.epoch - 1 + e.step/e.steps)/e.epochs,
                         description=f'cycle {e.cycle}, {who}, epoch {e.epoch} of {e.epochs}, loss {e.loss:.3f}')
 
-# %% ../nbs/api/13_cli.ipynb #ae668ae7
+# %% ../nbs/api/13_cli.ipynb #af46e153
 def _command():
     "How this command was called, if the bare name would not find it"
     called = sys.argv[0] if Path(sys.argv[0]).stem == 'colt-prune' and not shutil.which('colt-prune') else 'colt-prune'
@@ -186,10 +187,16 @@ def _summary(p, folder, args):
         yield 'accuracy', f"{100*tested[last['cycle']]:.2f} % on the test images of all {len(p.dataset.classes)} classes; the dense network has {100*tested[0]:.2f} %"
     yield 'report', str(folder.path/'report.html')
     target = round(1 - (1 - last['sparsity'])/2, 4)
-    if target < highest(p.net, first_mask(p.net, replace(p.recipe, sparsity=None, final_prune_rate=None, max_cycles=0)), p.recipe)[0]:
+    if not p.recipe.match and target < highest(p.net, first_mask(p.net, replace(p.recipe, sparsity=None, final_prune_rate=None, max_cycles=0)), p.recipe)[0]:
         where = [f for flag, value, usual in (('--out', args.out, 'runs'), ('--data', args.data, None)) if value != usual
                  for f in (flag, value)]
         yield 'go on', f'{_command()} ' + shlex.join(['--resume', '--name', folder.path.name, *where, '--sparsity', str(target)])
+
+def _prunings(mask, rates, target):
+    "How many prunings at `rates` (for each name) lead to the sparsity `target`"
+    left, n = {k: float(m.numel()) for k, m in mask.items()}, 0
+    while sum(left.values()) > (1 - target)*sum(m.numel() for m in mask.values()): left, n = {k: v*(1 - rates[k]) for k, v in left.items()}, n + 1
+    return n
 
 def _preview(p, path, console):
     "Print what would be pruned, by layer"
@@ -199,14 +206,13 @@ def _preview(p, path, console):
     for n, k in group.items(): console.print(f'{n:<28}{k:<11}{sizes[n]:>12,}   ' + (f'{100*r.rates[k]:g} %' if n in mask else '-'))
     top, rate = highest(p.net, mask, r)
     console.print(f'\nprunable: {alive(mask):,} of {sum(sizes.values()):,}; the highest sparsity within reach is {top:.5f} (prune rate {rate:.2f} %)')
-    low, high = removal(max(r.rates.values()), len(p.parts))
-    if r.sparsity and not r.match and high < 1:
-        few, many = (ceil(log(1 - r.sparsity)/log(1 - share)) for share in (high, low))
+    if r.sparsity and not r.match:
+        many, few = (_prunings(mask, {n: removal(r.rates[group[n]], len(p.parts))[i] for n in mask}, r.sparsity) for i in (0, 1))
         console.print(f'to {r.sparsity:g}: about {few} to {many} prunings, with {len(p.parts)} x {r.end_iter - r.start_iter} epochs each' if many > few
                       else f'to {r.sparsity:g}: about {few} prunings, with {r.end_iter - r.start_iter} epochs each')
     console.print(f'would write {path}')
 
-# %% ../nbs/api/13_cli.ipynb #c4406e7a
+# %% ../nbs/api/13_cli.ipynb #707050c4
 def _run(p, folder, args, console):
     "Carry out the plan, and show it"
     head, line = _table(p)
@@ -221,7 +227,7 @@ def _run(p, folder, args, console):
     console.print()
     for what, value in _summary(p, folder, args): console.print(f'{what:<10}{value}')
 
-def _complain(e): print(f'colt-prune: {e}', file=sys.stderr)
+def _complain(e): print('colt-prune: ' + ' '.join(str(e).split()), file=sys.stderr)
 
 def colt_prune(
     argv:list[str]|None=None, # the flags; by default those of the process
@@ -240,7 +246,7 @@ def colt_prune(
                 folder, wrong = _open(args, p, path), 1
                 _run(p, folder, args, console)
             return 0
-        except OSError as e: _complain(e); return 1
+        except OSError as e: _complain(e); return 1 if isinstance(e, ConnectionError) else wrong
         except (ValueError, FloatingPointError, Collapse) as e: _complain(e); return wrong
         except KeyboardInterrupt:
             where = f' --out {shlex.quote(args.out)}' if args.out != 'runs' else ''

@@ -58,13 +58,14 @@ def next_mask(
                            f'The last good ticket is that of cycle {cycle.n}, sparsity {cycle.sparsity:.4f}; to get further, prune less in each cycle, or layer by layer (prune_strategy local)')
     return mask
 
-# %% ../nbs/api/08_cycle.ipynb #bedcc2db
+# %% ../nbs/api/08_cycle.ipynb #e601e0ef
 def first_mask(
     net:nn.Module,
     recipe:Recipe,
     head:str='head', # name of the last linear layer
 ) -> Mask:
     "Everything that the recipe's ratios prune, alive; raise `ValueError` if that is nothing, or if the recipe's target can't be reached"
+    if head not in dict(net.named_modules()): raise ValueError(f"there is no layer '{head}' in this network; name its last linear layer with `head`")
     kinds = tuple(k for k, rate in recipe.rates.items() if rate)
     mask = full_mask(net, kinds + ('bias',)*recipe.bias, head)
     if not mask:
@@ -133,14 +134,14 @@ def train_in_turn(
         return fit(net, part, recipe, mask, report, n)
     return [train(part) for part in parts]
 
-# %% ../nbs/api/08_cycle.ipynb #2e707f69
+# %% ../nbs/api/08_cycle.ipynb #cf65077b
 def cycles(
     net:nn.Module, # its weights are θ0; as wide as the largest part has classes; used for every training
     parts:list[Part], # one: the lottery ticket; two or more: COLT
     recipe:Recipe,
     start:Cycle|None=None, # go on after this cycle (its runs are not needed)
     train:Callable=train_in_turn, # trains the networks of one cycle
-    match:Sequence[Mapping[str, float]]=(), # follow these sparsities, layer by layer for each cycle, instead of the ratios
+    match:Sequence[Mapping[str, float]]=(), # instead of the ratios, follow a run: its layers' sparsities for each cycle, of which the sum over each group is matched
     report:Callable[[Progress], None]|None=None, # told after every batch
     head:str='head', # name of the last linear layer
 ) -> Iterator[Cycle]:
@@ -150,10 +151,17 @@ def cycles(
     net.to(recipe.device)
     while cycle is None or not is_done(net, cycle, recipe, match):
         init, mask, n = (snapshot(net), first, 0) if cycle is None else (cycle.init, next_mask(cycle), cycle.n + 1)
+        if 0 < n < len(match): _check_path(mask, match[n], n)
         runs  = train(net, parts, recipe, init, mask, n, report)
         rates = rates_towards(mask, match[n + 1], group) if n + 1 < len(match) else recipe.rates
         votes = [prune(run.weights, mask, rates, recipe.prune_strategy, group) for run in runs]
         yield (cycle := Cycle(n, init, mask, tuple(runs), tuple(votes)))
+
+def _check_path(mask, layers, n):
+    "Raise `ValueError` if a run that follows another has left its path"
+    if alive(mask) != sum(round((1 - layers[name])*m.numel()) for name, m in mask.items()):
+        raise ValueError(f'match: cycle {n} of this run would have {alive(mask):,} weights, and the other run has another number; '
+                         'it has gone on since, or is another run: begin a new run that matches it')
 
 def _check_parts(parts, recipe):
     if len({p.name for p in parts}) < max(1, len(parts)):

@@ -88,7 +88,7 @@ def deck(
     shuffled = torch.randperm(len(y), generator=g)
     return shuffled[y[shuffled].argsort(stable=True)]
 
-# %% ../nbs/api/00_data.ipynb #10b65419
+# %% ../nbs/api/00_data.ipynb #7332af6e
 def hold_out(
     images:Images,
     share:float, # how much of `images` to hold out, above 0 and below 1
@@ -96,8 +96,9 @@ def hold_out(
 ) -> tuple[Images, Images]: # what is left, and what was held out
     "Split off `share` of the images, class by class"
     if not 0 < share < 1: raise ValueError(f'hold_out: share {share} must lie between 0 and 1')
+    if len(images) < 2: raise ValueError(f'hold_out: {len(images)} images can not be divided; there must be 2 or more')
     cards, n = deck(images.y, g), len(images)
-    k = max(1, round(share*n))
+    k = min(n - 1, max(1, round(share*n)))
     held = torch.zeros(n, dtype=torch.bool)
     held[cards[torch.arange(k)*n//k]] = True
     return images[~held], images[held]
@@ -110,7 +111,7 @@ def _digits(root):
     images = Images(x, torch.from_numpy(found.target.astype(np.int64)), tuple(map(str, range(10))))
     return hold_out(images, .2, generator(0, 'digits', 'test'))
 
-# %% ../nbs/api/00_data.ipynb #9948141b
+# %% ../nbs/api/00_data.ipynb #10a2e05a
 def read_idx(
     path:str|Path, # an idx file, gzipped if its name ends in `.gz`
 ) -> Tensor: # uint8, of the shape that the file states
@@ -123,11 +124,11 @@ def read_idx(
         raise ValueError(f"{path} is no idx file of bytes: it starts with {raw[:4].hex() or 'nothing'}, not with 000008; delete it and load the data set again")
     start = 4 + 4*raw[3]
     shape = [int.from_bytes(raw[i:i + 4], 'big') for i in range(4, start, 4)]
-    if len(raw) != start + np.prod(shape, dtype=np.int64):
-        raise ValueError(f'{path} is not whole: {len(raw) - start:,} bytes for a shape of {shape}; delete it and load the data set again')
+    if len(raw) < start or len(raw) != start + np.prod(shape, dtype=np.int64):
+        raise ValueError(f'{path} is not whole: {max(0, len(raw) - start):,} bytes for a shape of {shape}; delete it and load the data set again')
     return torch.from_numpy(np.frombuffer(raw, np.uint8, offset=start).reshape(shape).copy())
 
-# %% ../nbs/api/00_data.ipynb #a5bdb0b3
+# %% ../nbs/api/00_data.ipynb #e5db8f60
 _garments = 'T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat', 'Sandal', 'Shirt', 'Sneaker', 'Bag', 'Ankle boot'
 _idx_folders = {'MNIST': ['MNIST/raw', 'mnist', '.'], 'FashionMNIST': ['FashionMNIST/raw', 'fashionmnist', 'fashion-mnist', '.',
                                                                        '/usr/share/datasets/fashion-mnist']}
@@ -136,7 +137,12 @@ def _fetch(what, root, get):
     "Call `get`, which downloads `what` to `root`; say what to do if it can't"
     try: return get()
     except (OSError, RuntimeError) as e:
-        raise ConnectionError(f"{what} is not under '{root}' and could not be downloaded ({e}); put its files there, or name their folder with `root` (--data)") from None
+        raise ConnectionError(f"{what} is not under '{root}' and could not be downloaded ({' '.join(str(e).split())}); put its files there, or name their folder with `root` (--data)") from None
+
+def _images(where, x, y, names):
+    "Images; what is wrong with them is said of `where`"
+    try: return Images(x, y, names)
+    except ValueError as e: raise ValueError(f'{where}: {e}; delete it and load the data set again') from None
 
 def _idx_files(name, root):
     "The folder of `root` that holds the data set `name`, downloaded if there is none"
@@ -155,7 +161,7 @@ def _idx(name, names, root):
         found, dims = read_idx(path), 3 if 'images' in kind else 1
         if found.ndim != dims: raise ValueError(f'{path} has {found.ndim} dimensions, not {dims}; it is another file under this name')
         return found
-    return [Images(read(split, 'images-idx3')[:, None], read(split, 'labels-idx1').long(), names) for split in ('train', 't10k')]
+    return [_images(folder/split, read(split, 'images-idx3')[:, None], read(split, 'labels-idx1').long(), names) for split in ('train', 't10k')]
 
 def _mnist(root): return _idx('MNIST', tuple(map(str, range(10))), root)
 def _fashionmnist(root): return _idx('FashionMNIST', _garments, root)
@@ -178,13 +184,13 @@ def read_pickle(
 _cifar_keys = {b'data', b'labels', b'fine_labels', b'coarse_labels', b'filenames', b'batch_label', b'label_names', b'fine_label_names',
                b'coarse_label_names', b'num_vis', b'num_cases_per_batch'}
 
-# %% ../nbs/api/00_data.ipynb #0b8566c7
+# %% ../nbs/api/00_data.ipynb #200dbe52
 def _cifar_batch(path, labels, names):
     found = read_pickle(path)
     pixels = max((v for v in found.get('data', []) if isinstance(v, bytes)), key=len, default=b'')
     if (n := len(found.get(labels, []))) == 0 or len(pixels) != n*3*32*32:
         raise ValueError(f'{path} has {len(pixels):,} bytes of pixels for {n:,} labels, not {n*3*32*32:,}; delete it and load the data set again')
-    return Images(torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view(n, 3, 32, 32), torch.tensor(found[labels]), names)
+    return _images(path, torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view(n, 3, 32, 32), torch.tensor(found[labels]), names)
 
 def _cifar(name, folder, batches, meta, labels, root):
     folder = Path(root)/folder
@@ -195,7 +201,9 @@ def _cifar(name, folder, batches, meta, labels, root):
         _fetch(name, root, lambda: download_and_extract_archive(source.url, str(root), filename=source.filename, md5=source.tgz_md5))
     missing = next((f for f in (meta, *batches) if not (folder/f).is_file()), None)
     if missing: raise ValueError(f"'{folder}' has no {missing}; copy it there, or remove the folder to load {name} again")
-    names = tuple(v.decode() for v in read_pickle(folder/meta)[labels.rstrip('s') + '_names'] if isinstance(v, bytes))
+    names = tuple(v.decode() for v in read_pickle(folder/meta).get(labels.rstrip('s') + '_names', []) if isinstance(v, bytes))
+    if len(names) != int(name.removeprefix('CIFAR')):
+        raise ValueError(f'{folder/meta} names {len(names)} classes; copy it again from where it came from')
     *train, test = [_cifar_batch(folder/f, labels, names) for f in batches]
     return Images(torch.cat([b.x for b in train]), torch.cat([b.y for b in train]), names), test
 

@@ -111,7 +111,7 @@ def check_alike(
             if tensors[n].shape != expected[n].shape:
                 raise ValueError(f"{who}: '{n}' is {tuple(tensors[n].shape)} in {name} and {tuple(expected[n].shape)} in {expected_name}; were both made from the same network?")
 
-# %% ../nbs/api/03_mask.ipynb #eb720593
+# %% ../nbs/api/03_mask.ipynb #0171fc57
 def prune(
     weights:Weights, # trained weights; only those that `mask` names are looked at
     mask:Mask, # what is alive now
@@ -123,6 +123,8 @@ def prune(
     if scope not in ('global', 'local'): raise ValueError(f"prune: scope '{scope}'; choose global or local")
     check_alike('prune', {'weights': {n: weights[n] for n in mask if n in weights}, 'mask': mask})
     group = dict.fromkeys(mask, 'all') if groups is None else groups
+    if lost := [n for n in mask if n not in group or (isinstance(rate, Mapping) and group[n] not in rate)]:
+        raise ValueError(f"prune: there is no group or no rate for '{lost[0]}'; give `groups` for every name and `rate` for every group")
     pruned: Mask = {}
     for names in _lines(mask, group, scope):
         r = rate[group[names[0]]] if isinstance(rate, Mapping) else rate

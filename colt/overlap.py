@@ -38,7 +38,7 @@ class Agreement:
     layers: dict[str, float] # parameter name -> the same for this layer
     chance: float # what `all` would be, had each vote kept as many weights of each layer, but any
 
-# %% ../nbs/api/04_overlap.ipynb #21e66605
+# %% ../nbs/api/04_overlap.ipynb #270bece7
 def _jaccard(common, any_): return common/any_ if any_ else 1.
 
 def agreement(
@@ -46,9 +46,10 @@ def agreement(
     mask:Mask|None=None, # what was alive when they voted; by default, everything
 ) -> Agreement:
     "The Jaccard index of the survivors, in all and for each layer, beside chance; two votes that keep nothing agree"
+    if mask is not None: check_alike('agreement', {'mask': mask, 'vote 0': votes[0]})
     common, united = overlap(votes), {n: reduce(or_, (v[n] for v in votes)) for n in votes[0]}
     count = lambda m, n: int(m[n].sum())
-    living = {n: count(mask, n) if mask else m.numel() for n, m in common.items()}
+    living = {n: count(mask, n) if mask is not None else m.numel() for n, m in common.items()}
     share = {n: [count(v, n)/max(1, a) for v in votes] for n, a in living.items()}
     chance = _jaccard(sum(a*prod(share[n]) for n, a in living.items()),
                       sum(a*(1 - prod(1 - q for q in share[n])) for n, a in living.items()))

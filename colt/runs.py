@@ -6,16 +6,17 @@
 __all__ = ['Plan', 'plan', 'record', 'RunFolder', 'create_run', 'versions', 'resume_run', 'save_state', 'load_state', 'fit_kept',
            'carry_out']
 
-# %% ../nbs/api/10_runs.ipynb #ae06de62
-import json, os, platform, shutil, time
+# %% ../nbs/api/10_runs.ipynb #dcc7fa1d
+import json, os, platform, shutil, time, warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
@@ -45,7 +46,12 @@ class Plan:
     @property
     def name(self) -> str: return f'{self.recipe.prune_type}-{self.recipe.arch}-{self.recipe.dataset}-{self.recipe.id}'
 
-# %% ../nbs/api/10_runs.ipynb #137a435e
+# %% ../nbs/api/10_runs.ipynb #8020ad9f
+def _check_sizes(part):
+    for name in 'train', 'valid', 'test':
+        if not len(getattr(part, name)):
+            raise ValueError(f"part '{part.name}' has no {name} images; there must be more images, fewer partitions, or another share `valid`")
+
 def plan(
     recipe:Recipe,
     data:str|Path='data', # folder of the data sets
@@ -54,6 +60,7 @@ def plan(
     "Load the data and create the network; raise `ValueError` if the recipe can't be followed"
     dataset = load(recipe.dataset, data, recipe.valid, recipe.seed)
     parts, (whole,) = by_class(dataset, recipe.partition), by_class(dataset, 1)
+    for part in parts: _check_sizes(part)
     net = create(recipe.arch, max(len(p.classes) for p in parts), dataset.shape, recipe.seed)
     mask = first_mask(net, recipe)
     if match and match[0].keys() != mask.keys():
@@ -77,7 +84,17 @@ def record(
                 seconds=so_far['seconds'] + sum(r.seconds for r in cycle.runs),
                 ticket=ticket and dict(valid_accuracy=ticket.valid_accuracy, test_accuracy=ticket.test_accuracy))
 
-# %% ../nbs/api/10_runs.ipynb #2932882c
+# %% ../nbs/api/10_runs.ipynb #996b644c
+@contextmanager
+def _reading(path):
+    "Turn whatever a damaged file causes into an error that names it"
+    try: yield
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+        raise ValueError(f"'{path}' is damaged ({type(e).__name__}: {e}); put back a copy, or begin another run") from None
+
+def _out_of_order(i): raise ValueError(f'line {i + 1} is not that of cycle {i}')
+
+# %% ../nbs/api/10_runs.ipynb #ee55d9a0
 class RunFolder:
     "A run on disk"
     def __init__(self,
@@ -89,8 +106,11 @@ class RunFolder:
 
     def about(self) -> dict[str, Any]:
         "What `recipe.json` says; raise `ValueError` if this is no run"
+        path = self.path/'recipe.json'
         if not self.exists(): raise ValueError(f"'{self.path}' is no run: it has no recipe.json")
-        return json.loads((self.path/'recipe.json').read_text(encoding='utf-8'))
+        with _reading(path):
+            found = json.loads(path.read_text(encoding='utf-8'))
+            return {k: found[k] for k in ('recipe', 'data', 'versions', 'names')}
 
     @property
     def recipe(self) -> Recipe:
@@ -98,12 +118,15 @@ class RunFolder:
         settings = self.about()['recipe']
         if unknown := settings.keys() - {f.name for f in fields(Recipe)}:
             raise ValueError(f"'{self.path}' has settings that this version does not know: {', '.join(sorted(unknown))}; update the package")
-        return Recipe(**settings)
+        with _reading(self.path/'recipe.json'): return Recipe(**settings)
 
     def records(self) -> list[dict[str, Any]]:
         "The finished cycles, in order; a line that broke off is not one"
         path = self.path/'cycles.jsonl'
-        return [json.loads(line) for line in path.read_text(encoding='utf-8').splitlines(keepends=True) if line.endswith('\n')] if path.is_file() else []
+        if not path.is_file(): return []
+        with _reading(path):
+            found = [json.loads(line) for line in path.read_text(encoding='utf-8').splitlines(keepends=True) if line.endswith('\n')]
+            return [r for i, r in enumerate(found) if r['cycle'] == i or _out_of_order(i)]
 
     def layers(self) -> list[dict[str, float]]: return [r['layers'] for r in self.records()] # layer -> sparsity, for each cycle
     def file(self, kind, n): return self.path/kind/f'cycle-{n:03}.safetensors' # kind: `tickets` or `votes`
@@ -113,12 +136,16 @@ class RunFolder:
         n:int, # number of a finished cycle
     ) -> Cycle: # without its runs, whose weights are not kept
         "Read a cycle back: what is needed to look at it, or to go on after it"
-        mask, init = self.ticket(n).mask, load_file(self.path/'init.safetensors')
-        votes, shapes = load_file(self.file('votes', n)), {k: tuple(m.shape) for k, m in mask.items()}
-        return Cycle(n, {k: init[k] for k in self.about()['names']}, mask, (),
-                     tuple(unpack_mask(votes[i], shapes, mask) for i in sorted(votes)))
+        mask = self.ticket(n).mask
+        shapes = {k: tuple(m.shape) for k, m in mask.items()}
+        with _reading(self.path/'init.safetensors'):
+            init = load_file(self.path/'init.safetensors')
+            init = {k: init[k] for k in self.about()['names']}
+        with _reading(path := self.file('votes', n)): votes = tuple(unpack_mask(bits, shapes, mask)
+                                                                    for _, bits in sorted(load_file(path).items()))
+        return Cycle(n, init, mask, (), votes)
 
-# %% ../nbs/api/10_runs.ipynb #49ea55d8
+# %% ../nbs/api/10_runs.ipynb #c8be379d
 def create_run(
     plan:Plan,
     path:str|Path, # a folder that does not exist, or is empty
@@ -127,16 +154,18 @@ def create_run(
     folder = RunFolder(path)
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
-        if any(folder.path.iterdir()): raise ValueError(f"'{folder.path}' is not empty; nothing is overwritten: choose another name")
-        for sub in 'tickets', 'votes': (folder.path/sub).mkdir()
+        if {f.name for f in folder.path.iterdir()} - {'tickets', 'votes', 'init.safetensors'}: # these are of a run that was killed here
+            raise ValueError(f"'{folder.path}' is not empty; nothing is overwritten: choose another name")
+        for sub in 'tickets', 'votes': (folder.path/sub).mkdir(exist_ok=True)
         write_whole(folder.path/'init.safetensors', save(plan.init))
         _write_about(folder, plan)
     except OSError as e: raise ValueError(f"'{folder.path}' can't be written ({e.strerror}); name another folder") from None
     return folder
 
-def _write_about(folder, plan):
+def _write_about(folder, plan, made_with=None):
     about = dict(recipe=asdict(plan.recipe), data=dict(fingerprint=plan.dataset.fingerprint(), classes=plan.dataset.classes,
-                                                       shape=plan.dataset.shape), versions=versions(), names=list(plan.init))
+                                                       shape=plan.dataset.shape), 
+                 versions=made_with or versions(), names=list(plan.init))
     write_whole(folder.path/'recipe.json', json.dumps(about, indent=1).encode())
 
 def versions() -> dict[str, str]:
@@ -144,7 +173,7 @@ def versions() -> dict[str, str]:
     return dict(colt=colt.__version__, torch=torch.__version__, python=platform.python_version(), machine=platform.machine(),
                 threads=str(torch.get_num_threads()))
 
-# %% ../nbs/api/10_runs.ipynb #21e5f34e
+# %% ../nbs/api/10_runs.ipynb #67a933a6
 def resume_run(
     plan:Plan,
     path:str|Path, # the folder of a run
@@ -157,9 +186,12 @@ def resume_run(
         raise ValueError(f"'{folder.path}' is another run: {', '.join(other)}; leave these as they were, or choose another name")
     if about['data']['fingerprint'] != plan.dataset.fingerprint():
         raise ValueError(f"'{folder.path}' was made with other data: its fingerprint is {about['data']['fingerprint']}, not {plan.dataset.fingerprint()}")
-    _write_about(folder, plan)
-    done = folder.records()
-    if done: write_whole(folder.path/'cycles.jsonl', b''.join(json.dumps(r).encode() + b'\n' for r in done))
+    with _reading(folder.path/'init.safetensors'): kept = load_file(folder.path/'init.safetensors')
+    if kept.keys() != plan.init.keys() or not all(torch.equal(kept[n], v) for n, v in plan.init.items()):
+        raise ValueError(f"'{folder.path}/init.safetensors' is not the θ0 that the recipe gives here; put back a copy, or begin another run")
+    if (old_versions := about['versions']) != versions():
+        warnings.warn(f"'{folder.path}' was made with {old_versions}, and this is {versions()}; what follows may differ in its last bits", stacklevel=2)
+    _write_about(folder, plan, old_versions)
     return folder
 
 # %% ../nbs/api/10_runs.ipynb #1dc01ec2
@@ -204,7 +236,7 @@ def fit_kept(
     save_state(path, state)
     return finish(net, part, state)
 
-# %% ../nbs/api/10_runs.ipynb #5387ff19
+# %% ../nbs/api/10_runs.ipynb #697c52b7
 def carry_out(
     plan:Plan,
     folder:RunFolder, # from `create_run` or `resume_run`
@@ -212,13 +244,27 @@ def carry_out(
 ) -> Iterator[dict[str, Any]]: # what is written of each cycle, once it is written
     "Run the cycles that are not done yet. Errors as in `colt.cycle.cycles`"
     train = partial(train_in_turn, fit=partial(fit_kept, folder))
-    records = folder.records()
-    start = folder.cycle(records[-1]['cycle']) if records else None
     rewind_(plan.net, plan.init)
-    for cycle in cycles(plan.net, plan.parts, plan.recipe, start, train, plan.match, report):
-        records.append(record(cycle, plan.net, records[-1] if records else None, _train_ticket(plan, folder, cycle, report)))
-        _keep(plan, folder, cycle, records[-1])
-        yield records[-1]
+    with (folder.path/'cycles.jsonl').open('a+b') as lines:
+        _lock(lines, folder)
+        records = folder.records()
+        lines.truncate(sum(len(line) for line in _read_lines(lines) if line.endswith(b'\n')))
+        start = folder.cycle(records[-1]['cycle']) if records else None
+        for cycle in cycles(plan.net, plan.parts, plan.recipe, start, train, plan.match, report):
+            records.append(record(cycle, plan.net, records[-1] if records else None, _train_ticket(plan, folder, cycle, report)))
+            _keep(plan, folder, cycle, records[-1], lines)
+            yield records[-1]
+
+def _read_lines(file):
+    file.seek(0)
+    return file.readlines()
+
+def _lock(file, folder):
+    "Raise `ValueError` if another process is at work in the folder; the lock ends with the process"
+    try: import fcntl
+    except ImportError: return # Windows has no such lock
+    try: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError: raise ValueError(f"another process is at work in '{folder.path}'; wait for it, or choose another name") from None
 
 def _train_ticket(plan, folder, cycle, report):
     "The ticket of `cycle`, trained on the whole task, if the recipe asks for it"
@@ -228,12 +274,13 @@ def _train_ticket(plan, folder, cycle, report):
     net, mask = planted(cycle.ticket(), plan.whole, plan.recipe)
     return fit_kept(folder, net, plan.whole, plan.recipe, mask, report, cycle.n)
 
-def _keep(plan, folder, cycle, line):
+def _keep(plan, folder, cycle, line, lines):
     "Write a cycle's ticket and votes, then its line; the cycle at work is forgotten"
     about = dict(arch=plan.recipe.arch, dataset=plan.recipe.dataset, classes=plan.dataset.classes, shape=plan.dataset.shape,
-                 recipe=asdict(plan.recipe), data=plan.dataset.fingerprint(), versions=versions())
+                 recipe=plan.recipe.identity, data=plan.dataset.fingerprint(), versions=versions())
     cycle.ticket(**about).save(folder.file('tickets', cycle.n))
     write_whole(folder.file('votes', cycle.n), save({f'{i:03}': pack_mask(vote, cycle.mask) for i, vote in enumerate(cycle.votes)}))
-    with (folder.path/'cycles.jsonl').open('a', encoding='utf-8') as f:
-        f.write(json.dumps(line) + '\n'); f.flush(); os.fsync(f.fileno())
+    lines.write(json.dumps(line).encode() + b'\n')
+    lines.flush()
+    os.fsync(lines.fileno())
     shutil.rmtree(folder.path/'partial', ignore_errors=True)

@@ -126,7 +126,7 @@ def write_whole(
     part.write_bytes(data)
     part.replace(path)
 
-# %% ../nbs/api/07_ticket.ipynb #9e2f247d
+# %% ../nbs/api/07_ticket.ipynb #fb8f3934
 def _unpack(path):
     "The ticket in a file"
     if not Path(path).is_file(): raise FileNotFoundError(f"there is no ticket '{path}'")
@@ -141,5 +141,5 @@ def _unpack(path):
         layout = json.loads(zlib.decompressobj().decompress(tensors.pop('layout').numpy().tobytes(), 2**26))
         mask = unpack_mask(tensors.pop('mask'), {n: tuple(shape) for n, _, shape, masked in layout if masked})
         return Ticket(_unrows(tensors, [item[:3] for item in layout], mask), mask, meta)
-    except (KeyError, ValueError, RuntimeError, zlib.error) as e:
+    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError, zlib.error) as e:
         raise ValueError(f"'{path}' is a damaged ticket ({e}); copy it again from where it came from") from None

@@ -23,7 +23,7 @@ from .models import ARCHITECTURES
 from .partition import Part
 from .rewind import snapshot
 
-# %% ../nbs/api/06_train.ipynb #384cf0cf
+# %% ../nbs/api/06_train.ipynb #97d9d311
 @dataclass(frozen=True)
 class Recipe:
     "Every setting of a run"
@@ -124,7 +124,8 @@ _rules: dict[str, tuple[str, Callable[[Any], bool]]] = {
     'rotate': ('a number from 0 to 180', _number((int, float), lambda v: 0 <= v <= 180)),
     'lr': ('a number above 0', _number((int, float), lambda v: v > 0)), 'weight_decay': ('a number of 0 or more', _number((int, float), lambda v: v >= 0)),
     'partition batch_size end_iter patience': ('a whole number of 1 or more', _number(int, lambda v: v >= 1)),
-    'start_iter warmup crop': ('a whole number of 0 or more', _number(int, lambda v: v >= 0)),
+    'crop': ('a whole number from 0 to 1000', _number(int, lambda v: 0 <= v <= 1000)),
+    'start_iter warmup': ('a whole number of 0 or more', _number(int, lambda v: v >= 0)),
                                                         'max_cycles': ('a whole number of 0 or more',
                                                                        _optional(_number(int, lambda v: v >= 0))),
     'device': ('cpu, mps, cuda or cuda:N', lambda v: isinstance(v, str) and bool(re.fullmatch(r'cpu|mps|cuda(:\d+)?', v))),
@@ -252,13 +253,14 @@ class Progress:
     loss: float # of this batch, in nats; of the validation, where there is an `accuracy`
     accuracy: float|None = None # of the validation, 0 to 1, once an epoch
 
-# %% ../nbs/api/06_train.ipynb #8f85b618
+# %% ../nbs/api/06_train.ipynb #c265e5ea
 def _epoch(net, opt, dead, part, recipe, cycle, epoch, report):
     "Learn from every training image once; the mean loss"
     train, moments, words, total = part.train, part.train.moments, (cycle, part.name, epoch), 0.
     order, g = batches(len(train), recipe.batch_size, generator(recipe.seed, 'order', *words)), generator(recipe.seed, 'moves', *words)
     moves = recipe.augmentations and (recipe.crop or recipe.flip or recipe.rotate)
     net.train()
+    torch.manual_seed(generator(recipe.seed, 'network', *words).initial_seed()) # for networks that draw, by dropout say
     for step, i in enumerate(order):
         x, y = train.x[i], train.y[i].to(recipe.device)
         x = move(x, *draw_moves(len(i), recipe, g)) if moves else x
@@ -294,7 +296,7 @@ def _restore(net, opt, state):
         momenta.setdefault(int(i), {})[k] = v
     opt.load_state_dict({'state': momenta, 'param_groups': opt.state_dict()['param_groups']})
 
-# %% ../nbs/api/06_train.ipynb #4336fc47
+# %% ../nbs/api/06_train.ipynb #7c962ace
 def _check(net, part):
     "Raise `ValueError` if `net` can't learn `part`"
     for name in 'train', 'valid', 'test':
@@ -324,7 +326,8 @@ def epochs(
     for epoch in range(recipe.start_iter + len(state.history), recipe.end_iter):
         if state.history and epoch - state.best_epoch >= recipe.patience: return
         began = time.perf_counter()
-        train_loss = _epoch(net, opt, dead, part, recipe, cycle, epoch, report)
+        with torch.random.fork_rng([recipe.device] if 'cuda' in recipe.device else []):
+            train_loss = _epoch(net, opt, dead, part, recipe, cycle, epoch, report)
         valid_loss, accuracy = evaluate(net, part.valid, part.train.moments)
         if report: report(Progress(part.name, cycle, epoch + 1, recipe.end_iter, 1, 1, valid_loss, accuracy))
         history = *state.history, dict(epoch=epoch + 1, lr=opt.param_groups[0]['lr'], train_loss=train_loss, valid_loss=valid_loss,
@@ -388,9 +391,9 @@ def _default(arch, dataset):
         if name not in known: raise ValueError(f"there is no {kind} '{name}'; choose one of {', '.join(known)}")
     return dict(arch=arch, dataset=dataset, batch_size=256) | _by_arch.get(arch, {}) | _by_dataset.get(dataset, {})
 
-# %% ../nbs/api/06_train.ipynb #5b7b5b71
+# %% ../nbs/api/06_train.ipynb #d6258592
 def _paper(arch, dataset, prune_type):
-    ratio = {'colt': .15, 'lth': .2}[prune_type]
+    ratio = .2 if prune_type == 'lth' else .15
     dense = arch in ('fc1', 'lenet5') # their convolutions are few or none: what there is to prune is linear
     training = dict(optimizer='adam', weight_decay=1e-4,
                     lr=3e-4 if arch == 'conv3' else 1.2e-3) if arch in ('conv3', 'fc1', 'lenet5') else dict(optimizer='sgd', weight_decay=5e-4, lr=.01 if arch == 'alexnet' else .1)

@@ -89,7 +89,7 @@ def test_a_killed_run_resumes_to_the_same_bits(prune, tmp_path, moment):
     process = subprocess.Popen([COMMAND, *slow.split(), '--name', 'killed'], cwd=tmp_path, stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
     folder = tmp_path/'runs/killed'
-    waited_for = {'right after the first cycle': lambda: (folder/'cycles.jsonl').exists(),
+    waited_for = {'right after the first cycle': lambda: RunFolder(folder).records(),
                   'in the middle of a cycle': lambda: any(folder.glob('partial/1-*'))}[moment]
     while not waited_for() and process.poll() is None: time.sleep(.002)
     assert process.poll() is None, 'the run was over before it could be killed'
@@ -122,6 +122,32 @@ def test_lth_follows_the_sparsities_of_another_run(prune, tmp_path):
     assert same_bits(tmp_path/'runs/follower', tmp_path/'runs/other')
 
 
+def test_a_matched_run_stays_on_the_path_or_says_so(prune):
+    assert prune(f'{SMALL} --name leader').returncode == 0
+    assert prune('--match leader --name follower').returncode == 0
+    assert prune('--resume --name leader --sparsity 0.95').returncode == 0
+    for line in ('--resume --name follower', '--match leader --name pair --prune_type colt --partition 2', '--resume --name leader --match follower'):
+        done = prune(line)
+        assert done.returncode in (1, 2) and done.stderr.count('\n') == 1 and 'match' in done.stderr, line
+
+
+def test_one_process_at_a_time_works_in_a_folder(prune, tmp_path):
+    first = subprocess.Popen([COMMAND, '--name', 'one'], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (tmp_path/'runs/one/cycles.jsonl').exists() and first.poll() is None: time.sleep(.01)
+    second = prune('--resume --name one')
+    assert first.poll() is None and second.returncode == 1
+    assert second.stderr == "colt-prune: another process is at work in 'runs/one'; wait for it, or choose another name\n"
+    first.kill()
+    first.wait()
+
+
+def test_a_run_goes_on_past_its_target_to_the_same_bits(prune, tmp_path):
+    assert prune(f'{SMALL} --name short --max_cycles 1').returncode == 0
+    assert prune('--resume --name short --sparsity 0.85').returncode == 0
+    assert prune(f'{SMALL} --name long').returncode == 0
+    assert same_bits(tmp_path/'runs/short', tmp_path/'runs/long')
+
+
 def test_a_collapse_names_the_layer_and_the_last_good_ticket(prune, tmp_path):
     done = prune('--arch_type lenet5 --end_iter 1 --conv_prune_ratio 0.9 --linear_prune_ratio 0 --sparsity 0.999 --name gone')
     assert done.returncode == 1 and done.stderr.count('\n') == 1
@@ -145,7 +171,9 @@ MISTAKES = {'--dataset cifar11': 'fashionmnist', '--arch_type conv4': 'resnet18'
             '--augmentations maybe': 'yes or no', '--bias 2': 'yes or no', '--prune_type lth --partition 2': 'one partition',
             '--arch_type fc1 --linear_prune_ratio 0': 'nothing to prune', '--out file': "can't be written",
             '--out file/x': "can't be written", '--max_cycles -1': '0 or more', '--milestones 2': 'from 0 to 1',
-            '--frobnicate': 'frobnicate'}
+            '--frobnicate': 'frobnicate',
+            '--valid 0.0001': 'no valid images', '--valid 0.9999': 'no train images', '--crop 99999': '0 to 1000', '--name=-x': "'-x'",
+            '--match nothing --prune_type colt': 'no run'}
 
 
 @pytest.mark.parametrize('line', MISTAKES)
