@@ -145,7 +145,7 @@ class RunFolder:
                                                                     for _, bits in sorted(load_file(path).items()))
         return Cycle(n, init, mask, (), votes)
 
-# %% ../nbs/api/10_runs.ipynb #c8be379d
+# %% ../nbs/api/10_runs.ipynb #f3ebd256
 def create_run(
     plan:Plan,
     path:str|Path, # a folder that does not exist, or is empty
@@ -163,9 +163,8 @@ def create_run(
     return folder
 
 def _write_about(folder, plan, made_with=None):
-    about = dict(recipe=asdict(plan.recipe), data=dict(fingerprint=plan.dataset.fingerprint(), classes=plan.dataset.classes,
-                                                       shape=plan.dataset.shape), 
-                 versions=made_with or versions(), names=list(plan.init))
+    data = dict(fingerprint=plan.dataset.fingerprint(), classes=plan.dataset.classes, shape=plan.dataset.shape)
+    about = dict(recipe=asdict(plan.recipe), data=data, versions=made_with or versions(), names=list(plan.init))
     write_whole(folder.path/'recipe.json', json.dumps(about, indent=1).encode())
 
 def versions() -> dict[str, str]:
