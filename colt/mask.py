@@ -111,7 +111,22 @@ def check_alike(
             if tensors[n].shape != expected[n].shape:
                 raise ValueError(f"{who}: '{n}' is {tuple(tensors[n].shape)} in {name} and {tuple(expected[n].shape)} in {expected_name}; were both made from the same network?")
 
-# %% ../nbs/api/03_mask.ipynb #0171fc57
+# %% ../nbs/api/03_mask.ipynb #7a4e221f
+def _lines(mask, group, scope):
+    "Lists of the names that are ranked together"
+    if scope == 'local': return [[n] for n in mask]
+    return [list(names) for _, names in groupby(sorted(mask, key=group.__getitem__), group.__getitem__)]
+
+def _prune_line(weights, mask, names, rate):
+    living = np.concatenate([mask[n].flatten().numpy(force=True) for n in names])
+    magnitudes = np.abs(np.concatenate([weights[n].flatten().numpy(force=True) for n in names])[living])
+    if not np.isfinite(magnitudes).all():
+        raise ValueError(f'prune: {next(n for n in names if not weights[n].isfinite().all())} has values that are not finite; train with a lower learning rate')
+    living[living] = _keep(magnitudes, round(rate*len(magnitudes)))
+    parts = torch.from_numpy(living).split([mask[n].numel() for n in names])
+    return {n: kept.view_as(mask[n]).to(mask[n].device) for n, kept in zip(names, parts)}
+
+# %% ../nbs/api/03_mask.ipynb #823ec35e
 def prune(
     weights:Weights, # trained weights; only those that `mask` names are looked at
     mask:Mask, # what is alive now
@@ -131,20 +146,6 @@ def prune(
         if not 0 <= r <= 1: raise ValueError(f'prune: rate {r} for {names[0]}; it must lie between 0 and 1')
         pruned |= _prune_line(weights, mask, names, r)
     return {n: pruned[n] for n in mask}
-
-def _lines(mask, group, scope):
-    "Lists of the names that are ranked together"
-    if scope == 'local': return [[n] for n in mask]
-    return [list(names) for _, names in groupby(sorted(mask, key=group.__getitem__), group.__getitem__)]
-
-def _prune_line(weights, mask, names, rate):
-    living = np.concatenate([mask[n].flatten().numpy(force=True) for n in names])
-    magnitudes = np.abs(np.concatenate([weights[n].flatten().numpy(force=True) for n in names])[living])
-    if not np.isfinite(magnitudes).all():
-        raise ValueError(f'prune: {next(n for n in names if not weights[n].isfinite().all())} has values that are not finite; train with a lower learning rate')
-    living[living] = _keep(magnitudes, round(rate*len(magnitudes)))
-    parts = torch.from_numpy(living).split([mask[n].numel() for n in names])
-    return {n: kept.view_as(mask[n]).to(mask[n].device) for n, kept in zip(names, parts)}
 
 # %% ../nbs/api/03_mask.ipynb #cb3a3a58
 def reachable(

@@ -23,7 +23,7 @@ from .models import ARCHITECTURES
 from .partition import Part
 from .rewind import snapshot
 
-# %% ../nbs/api/06_train.ipynb #97d9d311
+# %% ../nbs/api/06_train.ipynb #bb61c7b2
 @dataclass(frozen=True)
 class Recipe:
     "Every setting of a run"
@@ -107,6 +107,7 @@ class Recipe:
         "8 hex digits that change with the identity"
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:8]
 
+# %% ../nbs/api/06_train.ipynb #e468701f
 def _number(kind, fits): return lambda v: isinstance(v, kind) and not isinstance(v, bool) and math.isfinite(v) and fits(v)
 def _optional(fits): return lambda v: v is None or fits(v)
 def _among(*words): return ' or '.join(words), lambda v: v in words
