@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .data import Dataset, Images, deck, generator
 
-# %% ../nbs/api/02_partition.ipynb #cd87e6bc
+# %% ../nbs/api/02_partition.ipynb #3be09ba9
 @dataclass(frozen=True)
 class Part:
     "What one network of a cycle learns from; its labels start at 0"
@@ -19,6 +19,11 @@ class Part:
     valid: Images
     test: Images
     classes: tuple[str, ...] # the names of its labels
+
+    def __post_init__(self):
+        for name in 'train', 'valid', 'test':
+            if not len(getattr(self, name)):
+                raise ValueError(f"part '{self.name}' has no {name} images; there must be more images, fewer partitions, or another share `valid`")
 
 # %% ../nbs/api/02_partition.ipynb #930aa7cf
 def _select(images, first, stop):

@@ -46,12 +46,7 @@ class Plan:
     @property
     def name(self) -> str: return f'{self.recipe.prune_type}-{self.recipe.arch}-{self.recipe.dataset}-{self.recipe.id}'
 
-# %% ../nbs/api/10_runs.ipynb #8020ad9f
-def _check_sizes(part):
-    for name in 'train', 'valid', 'test':
-        if not len(getattr(part, name)):
-            raise ValueError(f"part '{part.name}' has no {name} images; there must be more images, fewer partitions, or another share `valid`")
-
+# %% ../nbs/api/10_runs.ipynb #137a435e
 def plan(
     recipe:Recipe,
     data:str|Path='data', # folder of the data sets
@@ -60,7 +55,6 @@ def plan(
     "Load the data and create the network; raise `ValueError` if the recipe can't be followed"
     dataset = load(recipe.dataset, data, recipe.valid, recipe.seed)
     parts, (whole,) = by_class(dataset, recipe.partition), by_class(dataset, 1)
-    for part in parts: _check_sizes(part)
     net = create(recipe.arch, max(len(p.classes) for p in parts), dataset.shape, recipe.seed)
     mask = first_mask(net, recipe)
     if match and match[0].keys() != mask.keys():

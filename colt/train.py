@@ -297,11 +297,9 @@ def _restore(net, opt, state):
         momenta.setdefault(int(i), {})[k] = v
     opt.load_state_dict({'state': momenta, 'param_groups': opt.state_dict()['param_groups']})
 
-# %% ../nbs/api/06_train.ipynb #7c962ace
+# %% ../nbs/api/06_train.ipynb #5ae5eea4
 def _check(net, part):
     "Raise `ValueError` if `net` can't learn `part`"
-    for name in 'train', 'valid', 'test':
-        if not len(getattr(part, name)): raise ValueError(f"part '{part.name}' has no {name} images; use more images, or fewer partitions")
     x = part.valid.x[:1].to(next(net.parameters()).device)
     with torch.inference_mode(): outputs = net.eval()(to_input(x, part.train.moments)).shape[1]
     if outputs < len(part.classes):
