@@ -6,10 +6,10 @@
 __all__ = ['Weights', 'Mask', 'kinds', 'full_mask', 'groups', 'alive', 'sparsity', 'layer_sparsity', 'prune_rate', 'check_alike',
            'prune', 'reachable', 'apply_']
 
-# %% ../nbs/api/03_mask.ipynb #de691de7
+# %% ../nbs/api/03_mask.ipynb #40f3060f
 from collections.abc import Mapping
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -18,22 +18,25 @@ from torch import Tensor, nn
 Weights: TypeAlias = dict[str, Tensor] # a whole state_dict, buffers included
 Mask: TypeAlias = dict[str, Tensor] # bool, True = alive; the prunable parameters only
 
-# %% ../nbs/api/03_mask.ipynb #8a2bd2d4
+# %% ../nbs/api/03_mask.ipynb #0429b32d
 def kinds(
     net:nn.Module,
     head:str='head', # name of the last linear layer, whose weights are of the kind `output`
 ) -> dict[str, str]: # parameter name -> `conv`, `linear`, `output`, `batchnorm` or `bias`
     "The kind of each parameter that can be pruned, in the network's order"
-    def kind(name, module):
-        if name == head: return 'output'
-        return next((k for k, t in _types.items() if isinstance(module, t)), None)
-    return {f'{name}.{p}': k if p == 'weight' else 'bias' for name, module in net.named_modules() if (k := kind(name, module))
-            for p in ('weight', 'bias') if getattr(module, p, None) is not None}
+    owner = dict(net.named_modules())
+    def kind(layer, p):
+        if p.endswith('bias'): return 'bias'
+        return 'output' if layer == head else next(k for k, types in _types.items() if isinstance(owner[layer], types))
+    names = [n.rpartition('.') for n, _ in net.named_parameters()]
+    return {f'{layer}.{p}'.lstrip('.'): kind(layer, p) for layer, _, p in names
+            if isinstance(owner[layer], sum(_types.values(), ())) and p in ('weight', 'bias', 'in_proj_weight', 'in_proj_bias')}
 
-_types: dict[str, Any] = {'conv': (nn.Conv1d, nn.Conv2d, nn.Conv3d), 'linear': nn.Linear,
-                          'batchnorm': (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)}
+_types: dict[str, tuple[type, ...]] = {
+    'conv': (nn.Conv1d, nn.Conv2d, nn.Conv3d), 'linear': (nn.Linear, nn.MultiheadAttention), # which projects its input
+    'batchnorm': (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)}
 
-# %% ../nbs/api/03_mask.ipynb #9df077ec
+# %% ../nbs/api/03_mask.ipynb #e1547083
 def full_mask(
     net:nn.Module,
     prunable:tuple[str, ...]=('conv',), # kinds, as `kinds` names them; with `bias`, the biases of layers of the other kinds named
@@ -53,7 +56,8 @@ def groups(
 ) -> dict[str, str]: # parameter name -> `conv`, `linear`, `output` or `batchnorm`
     "The parameters that are ranked together: a bias goes with the weights of its layer"
     found = kinds(net, head)
-    return {n: found[n.removesuffix('bias') + 'weight'] if k == 'bias' else k for n, k in found.items() if bias or k != 'bias'}
+    weight = {n: n.removesuffix('bias') + 'weight' if k == 'bias' else n for n, k in found.items()}
+    return {n: found[w] for n, w in weight.items() if w in found and (bias or w == n)}
 
 # %% ../nbs/api/03_mask.ipynb #232bf092
 def alive(

@@ -5,30 +5,35 @@
 # %% auto #0
 __all__ = ['overlap', 'removal', 'Agreement', 'agreement']
 
-# %% ../nbs/api/04_overlap.ipynb #a536235b
+# %% ../nbs/api/04_overlap.ipynb #bbc6c45c
 from dataclasses import dataclass
-from functools import reduce
-from math import prod
-from operator import and_, or_
+from math import comb, prod
+
+import torch
 
 from .mask import Mask, alive, check_alike
 
-# %% ../nbs/api/04_overlap.ipynb #8546eb74
+# %% ../nbs/api/04_overlap.ipynb #f0470717
 def overlap(
     votes:list[Mask], # one or more masks of the same names and shapes
-) -> Mask: # True only where every vote is
-    "What all votes keep (arXiv 2212.12770, section 3); raise `ValueError` for no votes, or votes from different networks"
+    need:int|None=None, # how many must keep a weight, 1 to the number of votes; by default, all
+) -> Mask: # True where enough votes are
+    "What all votes keep (arXiv 2212.12770, section 3), or at least `need` of them; raise `ValueError` for no votes, votes from different networks, or a `need` that can't be met"
     if not votes: raise ValueError('overlap: no masks; pass the vote of at least one network')
     for i, vote in enumerate(votes): check_alike('overlap', {f'mask {i}': vote, 'mask 0': votes[0]})
-    return {n: reduce(and_, (vote[n] for vote in votes)) for n in votes[0]}
+    need = len(votes) if need is None else need
+    if not 1 <= need <= len(votes): raise ValueError(f'overlap: need {need} of {len(votes)} votes; choose 1 to {len(votes)}')
+    return {n: torch.stack([vote[n] for vote in votes]).sum(0, dtype=torch.int16) >= need for n in votes[0]}
 
-# %% ../nbs/api/04_overlap.ipynb #85445204
+# %% ../nbs/api/04_overlap.ipynb #3d28074d
 def removal(
     rate:float, # share that each vote removes, 0 to 1
     n:int, # number of votes, 1 or more
+    need:int|None=None, # how many must keep a weight, 1 to `n`; by default, all
 ) -> tuple[float, float]: # shares of the living, 0 to 1
-    "What one cycle removes if all votes agree, and if they are independent"
-    return rate, 1 - (1 - rate)**n
+    "What one cycle removes if all votes agree, and if they are independent (then a binomial share of them keeps a weight)"
+    need = n if need is None else need
+    return rate, 1 - sum(comb(n, k)*(1 - rate)**k*rate**(n - k) for k in range(need, n + 1))
 
 # %% ../nbs/api/04_overlap.ipynb #330ed5b6
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Agreement:
     layers: dict[str, float] # parameter name -> the same for this layer
     chance: float # what `all` would be, had each vote kept as many weights of each layer, but any
 
-# %% ../nbs/api/04_overlap.ipynb #270bece7
+# %% ../nbs/api/04_overlap.ipynb #24549320
 def _jaccard(common, any_): return common/any_ if any_ else 1.
 
 def agreement(
@@ -47,7 +52,7 @@ def agreement(
 ) -> Agreement:
     "The Jaccard index of the survivors, in all and for each layer, beside chance; two votes that keep nothing agree"
     if mask is not None: check_alike('agreement', {'mask': mask, 'vote 0': votes[0]})
-    common, united = overlap(votes), {n: reduce(or_, (v[n] for v in votes)) for n in votes[0]}
+    common, united = overlap(votes), overlap(votes, 1)
     count = lambda m, n: int(m[n].sum())
     living = {n: count(mask, n) if mask is not None else m.numel() for n, m in common.items()}
     share = {n: [count(v, n)/max(1, a) for v in votes] for n, a in living.items()}

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['Plan', 'plan', 'record', 'RunFolder', 'create_run', 'versions', 'resume_run', 'save_state', 'load_state', 'fit_kept',
-           'carry_out']
+           'carry_out', 'Transfer', 'plan_transfer', 'carry_over']
 
-# %% ../nbs/api/10_runs.ipynb #dcc7fa1d
-import json, os, platform, shutil, time, warnings
+# %% ../nbs/api/10_runs.ipynb #39648b74
+import hashlib, json, os, platform, shutil, time, warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,13 @@ from .cycle import Cycle, cycles, first_mask, is_done, train_in_turn
 from .data import Dataset, load
 from .mask import Mask, Weights, layer_sparsity, prune_rate
 from .models import create
-from .partition import Part, by_class
+from .partition import Part, at_random, by_class, named
 from .rewind import rewind_, snapshot
 from .ticket import Ticket, pack_mask, unpack_mask, write_whole
-from .train import Progress, Recipe, Run, State, epochs, finish
-from .transfer import planted
+from .train import Progress, Recipe, Run, State, advance_, epochs, finish
+from .transfer import control, planted
 
-# %% ../nbs/api/10_runs.ipynb #3c197a84
+# %% ../nbs/api/10_runs.ipynb #1054d5ae
 @dataclass(frozen=True)
 class Plan:
     "A recipe and what follows from it"
@@ -45,40 +45,45 @@ class Plan:
 
     @property
     def name(self) -> str: return f'{self.recipe.prune_type}-{self.recipe.arch}-{self.recipe.dataset}-{self.recipe.id}'
+    @property
+    def about(self) -> dict[str, Any]: return {} # what `recipe.json` says of it beside the recipe
 
-# %% ../nbs/api/10_runs.ipynb #137a435e
+# %% ../nbs/api/10_runs.ipynb #a802f3ba
 def plan(
     recipe:Recipe,
     data:str|Path='data', # folder of the data sets
     match:list[dict[str, float]]|None=None, # the sparsities to follow, as `RunFolder.layers` gives them
 ) -> Plan:
     "Load the data and create the network; raise `ValueError` if the recipe can't be followed"
-    dataset = load(recipe.dataset, data, recipe.valid, recipe.seed)
-    parts, (whole,) = by_class(dataset, recipe.partition), by_class(dataset, 1)
-    net = create(recipe.arch, max(len(p.classes) for p in parts), dataset.shape, recipe.seed)
+    dataset = load(recipe.dataset, data, recipe.valid, recipe.seed, recipe.skip_corrupt)
+    in_order = recipe.partition_by == 'class' or recipe.partition == 1
+    parts, (whole,) = by_class(dataset, recipe.partition) if in_order else at_random(dataset, recipe.partition, recipe.seed), by_class(dataset, 1)
+    net = create(recipe.arch, max(len(p.classes) for p in parts), dataset.shape, recipe.seed, recipe.stem)
     mask = first_mask(net, recipe)
     if match and match[0].keys() != mask.keys():
         raise ValueError(f"match: the other run prunes {', '.join(match[0])}, and this one {', '.join(mask)}; use the same architecture, and ratios above 0 for the same kinds")
     return Plan(recipe, dataset, parts, whole, net, snapshot(net), match or [])
 
-# %% ../nbs/api/10_runs.ipynb #1ad88692
+# %% ../nbs/api/10_runs.ipynb #42075f4e
 def record(
     cycle:Cycle,
     net:nn.Module, # any of the run's networks; only its layers are looked at
     before:dict|None=None, # the record of the cycle before
     ticket:Run|None=None, # the ticket, trained on the whole task
+    controls:dict[str, Run]|None=None, # its controls, trained in the same way
 ) -> dict[str, Any]: # plain JSON
     "One line of `cycles.jsonl`"
     agreed, told = cycle.agreement, ('classes', 'valid_accuracy', 'test_accuracy', 'best_epoch', 'epochs', 'samples', 'seconds')
     so_far = before or dict(samples_seen=0, seconds=0.)
+    def accuracy(run): return dict(valid_accuracy=run.valid_accuracy, test_accuracy=run.test_accuracy)
     return dict(cycle=cycle.n, sparsity=cycle.sparsity, prune_rate=prune_rate(net, cycle.mask), layers=layer_sparsity(cycle.mask),
                 agreement=agreed and dict(all=agreed.all, layers=agreed.layers, chance=agreed.chance),
                 parts=[dict(name=r.part, **{k: getattr(r, k) for k in told}) for r in cycle.runs],
                 samples_seen=so_far['samples_seen'] + sum(r.samples for r in cycle.runs),
                 seconds=so_far['seconds'] + sum(r.seconds for r in cycle.runs),
-                ticket=ticket and dict(valid_accuracy=ticket.valid_accuracy, test_accuracy=ticket.test_accuracy))
+                ticket=ticket and accuracy(ticket), **({'controls': {how: accuracy(run) for how, run in controls.items()}} if controls else {}))
 
-# %% ../nbs/api/10_runs.ipynb #996b644c
+# %% ../nbs/api/10_runs.ipynb #b05d41c9
 @contextmanager
 def _reading(path):
     "Turn whatever a damaged file causes into an error that names it"
@@ -86,9 +91,9 @@ def _reading(path):
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise ValueError(f"'{path}' is damaged ({type(e).__name__}: {e}); put back a copy, or begin another run") from None
 
-def _out_of_order(i): raise ValueError(f'line {i + 1} is not that of cycle {i}')
+def _out_of_order(n): raise ValueError(f'there is another line where that of cycle {n} should be')
 
-# %% ../nbs/api/10_runs.ipynb #ee55d9a0
+# %% ../nbs/api/10_runs.ipynb #c8c77e3c
 class RunFolder:
     "A run on disk"
     def __init__(self,
@@ -104,7 +109,7 @@ class RunFolder:
         if not self.exists(): raise ValueError(f"'{self.path}' is no run: it has no recipe.json")
         with _reading(path):
             found = json.loads(path.read_text(encoding='utf-8'))
-            return {k: found[k] for k in ('recipe', 'data', 'versions', 'names')}
+            return {k: found[k] for k in ('recipe', 'data', 'versions', 'names')} | {k: found.get(k) for k in ('init', 'start', 'transfer')}
 
     @property
     def recipe(self) -> Recipe:
@@ -120,29 +125,38 @@ class RunFolder:
         if not path.is_file(): return []
         with _reading(path):
             found = [json.loads(line) for line in path.read_text(encoding='utf-8').splitlines(keepends=True) if line.endswith('\n')]
-            return [r for i, r in enumerate(found) if r['cycle'] == i or _out_of_order(i)]
+            expected = (self.exists() and self.about()['transfer'] or {}).get('cycles', range(len(found)))
+            return [r for r, n in zip(found, expected, strict=len(found) > len(expected)) if r['cycle'] == n or _out_of_order(n)]
 
     def layers(self) -> list[dict[str, float]]: return [r['layers'] for r in self.records()] # layer -> sparsity, for each cycle
     def file(self, kind, n): return self.path/kind/f'cycle-{n:03}.safetensors' # kind: `tickets` or `votes`
     def ticket(self, n:int) -> Ticket: return Ticket.load(self.file('tickets', n)) # of cycle `n`
 
+    def init(self) -> Weights:
+        "θ0, whole and in its order; raise `ValueError` if it is not what was written"
+        about, path = self.about(), self.path/'init.safetensors'
+        with _reading(path):
+            kept = load_file(path)
+            if about['init'] not in (None, _digest(path)): raise ValueError('its digest is not the one in recipe.json')
+            return {n: kept[n] for n in about['names']}
+
     def cycle(self,
         n:int, # number of a finished cycle
     ) -> Cycle: # without its runs, whose weights are not kept
         "Read a cycle back: what is needed to look at it, or to go on after it"
-        mask = self.ticket(n).mask
+        mask, path = self.ticket(n).mask, self.file('votes', n)
         shapes = {k: tuple(m.shape) for k, m in mask.items()}
-        with _reading(self.path/'init.safetensors'):
-            init = load_file(self.path/'init.safetensors')
-            init = {k: init[k] for k in self.about()['names']}
-        with _reading(path := self.file('votes', n)): votes = tuple(unpack_mask(bits, shapes, mask)
-                                                                    for _, bits in sorted(load_file(path).items()))
-        return Cycle(n, init, mask, (), votes)
+        if self.about()['transfer']: return Cycle(n, self.init(), mask, (), ()) # nobody voted
+        with _reading(path): votes = tuple(unpack_mask(bits, shapes, mask) for _, bits in sorted(load_file(path).items()))
+        return Cycle(n, self.init(), mask, (), votes)
 
-# %% ../nbs/api/10_runs.ipynb #f3ebd256
+def _digest(path): return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+# %% ../nbs/api/10_runs.ipynb #ce3f8dc2
 def create_run(
-    plan:Plan,
+    plan:'Plan|Transfer',
     path:str|Path, # a folder that does not exist, or is empty
+    report:Callable[[Progress], None]|None=None, # told after every batch, if the recipe rewinds to a later point than the beginning
 ) -> RunFolder:
     "Make the folder of a run; raise `ValueError` if something is there already, or nothing can be written"
     folder = RunFolder(path)
@@ -150,25 +164,34 @@ def create_run(
         folder.path.mkdir(parents=True, exist_ok=True)
         if {f.name for f in folder.path.iterdir()} - {'tickets', 'votes', 'init.safetensors'}: # these are of a run that was killed here
             raise ValueError(f"'{folder.path}' is not empty; nothing is overwritten: choose another name")
-        for sub in 'tickets', 'votes': (folder.path/sub).mkdir(exist_ok=True)
-        write_whole(folder.path/'init.safetensors', save(plan.init))
-        _write_about(folder, plan)
+        for sub in 'tickets', *['votes']*isinstance(plan, Plan): (folder.path/sub).mkdir(exist_ok=True)
+        init, start = _begin(plan, report)
+        write_whole(folder.path/'init.safetensors', save(init))
+        _write_about(folder, plan, start=start)
     except OSError as e: raise ValueError(f"'{folder.path}' can't be written ({e.strerror}); name another folder") from None
     return folder
 
-def _write_about(folder, plan, made_with=None):
-    data = dict(fingerprint=plan.dataset.fingerprint(), classes=plan.dataset.classes, shape=plan.dataset.shape)
-    about = dict(recipe=asdict(plan.recipe), data=data, versions=made_with or versions(), names=list(plan.init))
-    write_whole(folder.path/'recipe.json', json.dumps(about, indent=1).encode())
+def _begin(plan, report):
+    "θ0 or θk, and what it cost to get there"
+    if plan.recipe.rewind in ('0', '0ep') or not isinstance(plan, Plan): return plan.init, None
+    began, net = time.perf_counter(), create(plan.recipe.arch, len(plan.whole.classes), plan.dataset.shape, plan.recipe.seed, plan.recipe.stem)
+    samples, later = advance_(net, plan.whole, plan.recipe, report), snapshot(net)
+    init = {n: later[n].cpu() if later[n].shape == v.shape else v for n, v in plan.init.items()}
+    return init, dict(samples_seen=samples, seconds=time.perf_counter() - began)
+
+def _write_about(folder, plan, **kept):
+    data = dict(fingerprint=plan.dataset.fingerprint(), test=plan.dataset.test.fingerprint(), classes=plan.dataset.classes, shape=plan.dataset.shape)
+    about = dict(recipe=asdict(plan.recipe), data=data, versions=versions(), names=list(plan.init), init=_digest(folder.path/'init.safetensors'))
+    write_whole(folder.path/'recipe.json', json.dumps(about | plan.about | kept, indent=1).encode())
 
 def versions() -> dict[str, str]:
     "What the bits of a run depend on, beside its recipe"
     return dict(colt=colt.__version__, torch=torch.__version__, python=platform.python_version(), machine=platform.machine(),
                 threads=str(torch.get_num_threads()))
 
-# %% ../nbs/api/10_runs.ipynb #67a933a6
+# %% ../nbs/api/10_runs.ipynb #a1a0402f
 def resume_run(
-    plan:Plan,
+    plan:'Plan|Transfer',
     path:str|Path, # the folder of a run
 ) -> RunFolder:
     "Open the folder of a run to go on with it; raise `ValueError` if it is none, or of another recipe or other data"
@@ -177,14 +200,15 @@ def resume_run(
     if old.id != plan.recipe.id:
         other = [f'{k} is {plan.recipe.identity[k]!r} and was {v!r}' for k, v in old.identity.items() if plan.recipe.identity[k] != v]
         raise ValueError(f"'{folder.path}' is another run: {', '.join(other)}; leave these as they were, or choose another name")
+    if (about['transfer'] or {}) != plan.about.get('transfer', {}): raise ValueError(f"'{folder.path}' is a transfer of other tickets, or none; choose another name")
     if about['data']['fingerprint'] != plan.dataset.fingerprint():
         raise ValueError(f"'{folder.path}' was made with other data: its fingerprint is {about['data']['fingerprint']}, not {plan.dataset.fingerprint()}")
-    with _reading(folder.path/'init.safetensors'): kept = load_file(folder.path/'init.safetensors')
-    if kept.keys() != plan.init.keys() or not all(torch.equal(kept[n], v) for n, v in plan.init.items()):
+    kept, later = folder.init(), about['start'] is not None
+    if kept.keys() != plan.init.keys() or not (later or all(torch.equal(kept[n], v) for n, v in plan.init.items())):
         raise ValueError(f"'{folder.path}/init.safetensors' is not the θ0 that the recipe gives here; put back a copy, or begin another run")
     if (old_versions := about['versions']) != versions():
         warnings.warn(f"'{folder.path}' was made with {old_versions}, and this is {versions()}; what follows may differ in its last bits", stacklevel=2)
-    _write_about(folder, plan, old_versions)
+    _write_about(folder, plan, versions=old_versions, start=about['start'])
     return folder
 
 # %% ../nbs/api/10_runs.ipynb #1dc01ec2
@@ -209,7 +233,7 @@ def load_state(
                                   for kind in ('weights', 'momenta', 'best'))
     return State(weights, momenta, best, tuple(json.loads(meta['history'])), float(meta['seconds']))
 
-# %% ../nbs/api/10_runs.ipynb #66ca3984
+# %% ../nbs/api/10_runs.ipynb #c2cccd3a
 def fit_kept(
     folder:RunFolder,
     net:nn.Module, # trained in place, from the weights that it has
@@ -218,39 +242,32 @@ def fit_kept(
     mask:Mask,
     report:Callable[[Progress], None]|None,
     cycle:int,
+    what:str='part', # `part`, `ticket` or a control: what of this cycle is trained
 ) -> Run:
     "`colt.train.fit`, but it goes on from where it was interrupted"
-    path = folder.path/'partial'/f'{cycle}-{part.name}.safetensors'
+    path = folder.path/'partial'/f'{cycle}-{what}-{part.name}.safetensors'
     start, saved = load_state(path), time.monotonic()
     state = start
     for state in epochs(net, part, recipe, mask, report, cycle, start):
         if time.monotonic() - saved > 30: save_state(path, state); saved = time.monotonic()
     assert state
     save_state(path, state)
-    return finish(net, part, state)
+    return finish(net, part, state, recipe.precision)
 
-# %% ../nbs/api/10_runs.ipynb #697c52b7
-def carry_out(
-    plan:Plan,
-    folder:RunFolder, # from `create_run` or `resume_run`
-    report:Callable[[Progress], None]|None=None, # told after every batch
-) -> Iterator[dict[str, Any]]: # what is written of each cycle, once it is written
-    "Run the cycles that are not done yet. Errors as in `colt.cycle.cycles`"
-    train = partial(train_in_turn, fit=partial(fit_kept, folder))
-    rewind_(plan.net, plan.init)
-    with (folder.path/'cycles.jsonl').open('a+b') as lines:
-        _lock(lines, folder)
-        records = folder.records()
-        lines.truncate(sum(len(line) for line in _read_lines(lines) if line.endswith(b'\n')))
-        start = folder.cycle(records[-1]['cycle']) if records else None
-        for cycle in cycles(plan.net, plan.parts, plan.recipe, start, train, plan.match, report):
-            records.append(record(cycle, plan.net, records[-1] if records else None, _train_ticket(plan, folder, cycle, report)))
-            _keep(plan, folder, cycle, records[-1], lines)
-            yield records[-1]
-
-def _read_lines(file):
-    file.seek(0)
-    return file.readlines()
+# %% ../nbs/api/10_runs.ipynb #b32cf926
+@contextmanager
+def _recording(folder):
+    "The finished cycles, and a function that adds one"
+    with (folder.path/'cycles.jsonl').open('a+b') as file:
+        _lock(file, folder)
+        file.seek(0)
+        file.truncate(sum(len(line) for line in file.readlines() if line.endswith(b'\n')))
+        def add(line):
+            file.write(json.dumps(line).encode() + b'\n')
+            file.flush()
+            os.fsync(file.fileno())
+            shutil.rmtree(folder.path/'partial', ignore_errors=True)
+        yield folder.records(), add
 
 def _lock(file, folder):
     "Raise `ValueError` if another process is at work in the folder; the lock ends with the process"
@@ -259,21 +276,107 @@ def _lock(file, folder):
     try: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError: raise ValueError(f"another process is at work in '{folder.path}'; wait for it, or choose another name") from None
 
-def _train_ticket(plan, folder, cycle, report):
-    "The ticket of `cycle`, trained on the whole task, if the recipe asks for it"
-    last = is_done(plan.net, cycle, plan.recipe, plan.match)
-    if plan.recipe.evaluate == 'no' or (plan.recipe.evaluate == 'last' and cycle.n and not last): return None
-    if len(plan.parts) == 1: return cycle.runs[0]
-    net, mask = planted(cycle.ticket(), plan.whole, plan.recipe)
-    return fit_kept(folder, net, plan.whole, plan.recipe, mask, report, cycle.n)
+# %% ../nbs/api/10_runs.ipynb #c682adeb
+def _judge(folder, ticket, init, part, recipe, report, adapt='images', known=None):
+    "The runs of `ticket` and of the controls that the recipe names; the ticket's is not repeated if it is `known`"
+    n = ticket.meta['cycle']
+    def train(what, t):
+        net, mask = planted(t, part, recipe, adapt)
+        return fit_kept(folder, net, part, recipe, mask, report, n, what)
+    run = known or train('ticket', ticket)
+    return run, {how: train(how, control(how, ticket, init, recipe)) for how in recipe.controls.split(',') if how}
 
-def _keep(plan, folder, cycle, line, lines):
-    "Write a cycle's ticket and votes, then its line; the cycle at work is forgotten"
-    about = dict(arch=plan.recipe.arch, dataset=plan.recipe.dataset, classes=plan.dataset.classes, shape=plan.dataset.shape,
-                 recipe=plan.recipe.identity, data=plan.dataset.fingerprint(), versions=versions())
-    cycle.ticket(**about).save(folder.file('tickets', cycle.n))
-    write_whole(folder.file('votes', cycle.n), save({f'{i:03}': pack_mask(vote, cycle.mask) for i, vote in enumerate(cycle.votes)}))
-    lines.write(json.dumps(line).encode() + b'\n')
-    lines.flush()
-    os.fsync(lines.fileno())
-    shutil.rmtree(folder.path/'partial', ignore_errors=True)
+def _provenance(recipe, dataset):
+    return dict(arch=recipe.arch, dataset=recipe.dataset, classes=dataset.classes, shape=dataset.shape, recipe=recipe.identity,
+                data=dataset.fingerprint(), versions=versions())
+
+# %% ../nbs/api/10_runs.ipynb #ecfa46ee
+def carry_out(
+    plan:Plan,
+    folder:RunFolder, # from `create_run` or `resume_run`
+    report:Callable[[Progress], None]|None=None, # told after every batch
+) -> Iterator[dict[str, Any]]: # what is written of each cycle, once it is written
+    "Run the cycles that are not done yet. Errors as in `colt.cycle.cycles`"
+    train, recipe = partial(train_in_turn, fit=partial(fit_kept, folder)), plan.recipe
+    rewind_(plan.net, folder.init())
+    with _recording(folder) as (records, add):
+        start = folder.cycle(records[-1]['cycle']) if records else None
+        before = records[-1] if records else folder.about()['start']
+        for cycle in cycles(plan.net, plan.parts, recipe, start, train, plan.match, report):
+            ticket = cycle.ticket(**_provenance(recipe, plan.dataset))
+            known = cycle.runs[0] if len(plan.parts) == 1 else None # which is the ticket, trained on the whole task
+            wanted = recipe.evaluate == 'each' or (recipe.evaluate == 'last' and (cycle.n == 0 or is_done(plan.net, cycle, recipe, plan.match)))
+            judged = _judge(folder, ticket, cycle.init, plan.whole, recipe, report, known=known) if wanted else (known, {})
+            before = record(cycle, plan.net, before, *judged)
+            ticket.save(folder.file('tickets', cycle.n))
+            write_whole(folder.file('votes', cycle.n), save({f'{i:03}': pack_mask(vote, cycle.mask) for i, vote in enumerate(cycle.votes)}))
+            add(before)
+            yield before
+
+# %% ../nbs/api/10_runs.ipynb #53bb75ea
+@dataclass(frozen=True)
+class Transfer:
+    "Tickets of a run, and what they are to learn"
+    source: RunFolder
+    numbers: tuple[int, ...] # of the cycles
+    part1: str # whose mask: empty for the run's, or the name of one of its partitions
+    recipe: Recipe # how they are to learn; its data set says from what
+    dataset: Dataset
+    part: Part # what they are to learn
+    adapt: str # as in `colt.transfer.planted`
+    init: Weights # what they are planted in, with the source's whole θ0
+
+    @property
+    def about(self) -> dict[str, Any]:
+        return dict(transfer={'from': str(self.source.path), 'part1': self.part1, 'part2': self.part.name, 'adapt': self.adapt, 'cycles': list(self.numbers)})
+    @property
+    def name(self) -> str:
+        tail = hashlib.sha256(json.dumps([self.about, self.recipe.identity], sort_keys=True).encode()).hexdigest()[:8]
+        return f'{self.source.path.name}-to-{self.recipe.dataset}-{tail}'
+
+    def ticket(self, n:int) -> Ticket: # that of cycle `n`, or what `part1` made of it
+        found, names = self.source.ticket(n), [p['name'] for p in self.source.records()[n]['parts']]
+        return Ticket(self.source.init(), self.source.cycle(n).votes[names.index(self.part1)], found.meta) if self.part1 else found
+
+# %% ../nbs/api/10_runs.ipynb #622f3de0
+def plan_transfer(
+    source:RunFolder,
+    recipe:Recipe, # how to train the tickets, and on what
+    data:str|Path='data', # folder of the data sets
+    part1:str='', # whose tickets: empty or `full` for the run's; `A`, `B` ... or a name such as `0-4` for one of its partitions
+    part2:str='full', # what to train them on, as in `colt.partition.named`
+    numbers:tuple[int, ...]=(), # cycles; by default, all
+    adapt:str='images', # as in `colt.transfer.planted`
+) -> Transfer:
+    "Find the tickets and load the data; raise `ValueError` for a part or cycle that does not exist, or another architecture than the tickets'"
+    was, rows = source.recipe, source.records()
+    if not rows: raise ValueError(f"'{source.path}' has no finished cycle, so there is no ticket yet")
+    if source.about()['transfer']: raise ValueError(f"'{source.path}' is a transfer itself; take the run that its tickets come from: {source.about()['transfer']['from']}")
+    if (was.arch, was.stem) != (recipe.arch, recipe.stem): raise ValueError(f"the tickets of '{source.path}' are of {was.arch} with a {was.stem} stem, not of {recipe.arch} with a {recipe.stem} stem; leave the architecture out")
+    if lost := [n for n in numbers if not 0 <= n < len(rows)]: raise ValueError(f"'{source.path}' has no cycle {lost[0]}; it has 0 to {len(rows) - 1}")
+    names = [p['name'] for p in rows[0]['parts']]
+    letters = dict(zip('ABCDEFGHIJKLMNOPQRSTUVWXYZ', names)) | {n: n for n in names} | {'': '', 'full': ''}
+    if part1 not in letters: raise ValueError(f"'{source.path}' has no part '{part1}'; its parts are {', '.join(names)}")
+    dataset = load(recipe.dataset, data, recipe.valid, recipe.seed, recipe.skip_corrupt)
+    t = Transfer(source, numbers or tuple(range(len(rows))), letters[part1] if len(names) > 1 else '', recipe, dataset, named(dataset, part2, max(2, len(names))), adapt, {})
+    dense, _ = planted(Ticket(source.init(), {}, source.ticket(0).meta), t.part, recipe, adapt)
+    return replace(t, init=snapshot(dense))
+
+# %% ../nbs/api/10_runs.ipynb #390d9129
+def carry_over(
+    plan:Transfer,
+    folder:RunFolder, # from `create_run` or `resume_run`
+    report:Callable[[Progress], None]|None=None, # told after every batch
+) -> Iterator[dict[str, Any]]: # what is written of each ticket, once it is written
+    "Train the tickets that are not done yet"
+    with _recording(folder) as (records, add):
+        before = records[-1] if records else None
+        for n in plan.numbers[len(records):]:
+            ticket, init = plan.ticket(n), plan.source.init()
+            net, mask = planted(ticket, plan.part, plan.recipe, plan.adapt)
+            moved = Ticket(snapshot(net), mask, ticket.meta | _provenance(plan.recipe, plan.dataset) | dict(cycle=n, shape=net.takes or plan.dataset.shape))
+            run, controls = _judge(folder, ticket, init, plan.part, plan.recipe, report, plan.adapt)
+            before = record(Cycle(n, init, mask, (run,), ()), net, before, run, controls)
+            moved.save(folder.file('tickets', n))
+            add(before)
+            yield before

@@ -60,7 +60,7 @@ def _unrows(rows, layout, mask):
     if any(len(rows[row]) != n for row, n in used.items()): raise ValueError('more values than its layout names')
     return init
 
-# %% ../nbs/api/07_ticket.ipynb #cd8ff669
+# %% ../nbs/api/07_ticket.ipynb #e78c8a2d
 @dataclass(frozen=True)
 class Ticket:
     "A sparse initialisation: θ0 ⊙ mask"
@@ -95,11 +95,10 @@ class Ticket:
     @torch.no_grad()
     def plant(self,
         net:nn.Module, # changed in place
-        fresh_head:bool=False, # leave the head of `net` as it is, and plant the rest
-        head:str='head', # name of the last linear layer
+        fresh:tuple[str, ...]=(), # layers of `net` that stay as they are, such as its head
     ) -> Mask: # of what was planted, on the device of `net`
         "Put the ticket into `net`; raise `ValueError` if it was made from another architecture"
-        wanted = lambda tensors: {n: v for n, v in tensors.items() if not (fresh_head and n.startswith(f'{head}.'))}
+        wanted = lambda tensors: {n: v for n, v in tensors.items() if n.rpartition('.')[0] not in fresh}
         state, init = wanted(net.state_dict()), wanted(self.init)
         check_alike('plant', {'the ticket': init, 'the network': state})
         for n, v in state.items(): v.copy_(init[n])

@@ -1,0 +1,489 @@
+"Data sets as files: the true formats in small, what is wrong with them, and pictures that are never all in memory"
+import hashlib
+import io
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sets
+import torch
+from PIL import Image
+from torchvision import transforms as T
+from torchvision.transforms import functional as TF
+
+import colt.data as data
+from colt.data import CorruptImage, Files, Images, from_arrays, from_dataset, from_folder, generator, hold_out, load, split, unpack, zoom_box
+from colt.partition import at_random, by_class
+
+COUNTS = {'mnist': (90, 10, 40), 'fashionmnist': (90, 10, 40), 'cifar10': (90, 10, 40), 'cifar100': (270, 30, 100), 'tinyimagenet': (22, 2, 8),
+          'imagenet': (22, 2, 8)}
+SHAPES = {'mnist': (1, 28, 28), 'fashionmnist': (1, 28, 28), 'cifar10': (3, 32, 32), 'cifar100': (3, 32, 32), 'tinyimagenet': (3, 64, 64),
+          'imagenet': (3, 224, 224)}
+
+
+@pytest.fixture(scope='session')
+def made(tmp_path_factory):
+    "All six sets in one folder; not to be changed"
+    root = tmp_path_factory.mktemp('sets')
+    for name in sets.SETS: sets.make(root, name)
+    return root
+
+
+@pytest.fixture
+def at(tmp_path):
+    "Make one set, which may be damaged: its folder, and a function that loads it"
+    def make(name, **kw): return sets.make(tmp_path, name, **kw), lambda **other: load(name, tmp_path, **other)
+    return make
+
+
+def pixels(images): return torch.cat([x for x, _ in images.batches(torch.arange(len(images)).split(64))])
+def everything(dataset): return [(pixels(s), s.y) for s in (dataset.train, dataset.valid, dataset.test)]
+def damage(path, keep=700): path.write_bytes(path.read_bytes()[:keep])
+
+
+# The six sets
+
+@pytest.mark.parametrize('name', sets.SETS)
+def test_a_set_in_its_true_format(made, name):
+    d = load(name, made)
+    assert tuple(len(s) for s in (d.train, d.valid, d.test)) == COUNTS[name] and d.shape == d.test.shape == SHAPES[name]
+    assert d.train.y.bincount(minlength=len(d.classes)).min() >= 2 and len(d.classes) == len(d.test.y.unique())
+    assert load(name, made).fingerprint() == d.fingerprint() != load(name, made, seed=1).fingerprint()
+    halves = load(name, made, valid=.4) # of which every class has some
+    for parts in by_class(halves, 2), at_random(halves, 1): assert sum(len(p.train) for p in parts) == len(halves.train)
+    part = by_class(d, 2)[1]
+    (x, y), = part.test.batches([torch.arange(len(part.test))])
+    assert x.shape == (len(part.test), *d.shape) and x.dtype == torch.uint8 and y.min() == 0
+
+
+@pytest.mark.parametrize('name', sets.SETS)
+def test_its_classes_can_be_told_apart(made, name):
+    "By the nearest mean picture, an independent and humble judge"
+    d = load(name, made, valid=.05)
+    x, z = (pixels(s).float().flatten(1) for s in (d.train, d.test))
+    means = torch.stack([x[d.train.y == c].mean(0) for c in range(len(d.classes))])
+    right = (torch.cdist(z, means).argmin(1) == d.test.y).float().mean()
+    assert right > (.5 if name == 'cifar100' else .85)
+
+
+def test_what_was_loaded_before_is_still_the_same():
+    assert [load('digits', seed=s).fingerprint() for s in (0, 1)] == ['d6d447dff46c86d7', '415ba18c35f60503']
+    d = load('digits')
+    once = hashlib.sha256(b''.join(t.contiguous().numpy().tobytes() for s in (d.train, d.valid, d.test) for t in (s.x, s.y)))
+    assert d.fingerprint() == once.hexdigest()[:16] and len(d.train.fingerprint()) == 16 != d.valid.fingerprint()
+
+
+def test_what_is_only_needed_for_pictures_is_not_imported():
+    program = 'import sys, colt.data; print([m for m in ("PIL", "torchvision", "sklearn") if m in sys.modules])'
+    assert subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True).stdout.strip() == '[]'
+
+
+# idx and CIFAR
+
+def test_idx_files_that_are_wrong(at):
+    folder, again = at('fashionmnist')
+    labels = folder/'train-labels-idx1-ubyte.gz'
+    kept = labels.read_bytes()
+    labels.unlink()
+    with pytest.raises(ValueError, match=r'has no train-labels-idx1-ubyte\(.gz\)'): again()
+    sets.write_idx(labels, np.zeros((3, 28, 28), np.uint8))
+    with pytest.raises(ValueError, match='has 3 dimensions, not 1'): again()
+    sets.write_idx(labels, np.full(100, 10, np.uint8))
+    with pytest.raises(ValueError, match=r'labels go from 10 to 10.*delete it and load'): again()
+    labels.write_bytes(kept)
+    sets.write_idx(folder/'t10k-images-idx3-ubyte.gz', np.zeros((40, 27, 27), np.uint8))
+    with pytest.raises(ValueError, match='they belong to different sets'): again()
+
+
+def test_what_can_not_be_fetched():
+    def refuse(): raise OSError('no network')
+    with pytest.raises(ConnectionError, match=r'could not be downloaded \(no network\)'): data._fetch('MNIST', 'data', refuse)
+
+
+def test_the_dialect_of_cifar_is_the_true_one(made):
+    for name, file, key in ('cifar10', 'cifar-10-batches-py/test_batch', 'labels'), ('cifar100', 'cifar-100-python/test', 'fine_labels'):
+        found, test = pickle.loads((made/file).read_bytes(), encoding='latin1'), load(name, made).test # Python itself reads our files
+        assert np.array_equal(found['data'].reshape(test.x.shape), test.x.numpy()) and found[key] == test.y.tolist()
+        assert test.classes[9] == 'kind 9'
+
+
+def test_cifar_that_is_wrong(at):
+    folder, again = at('cifar10')
+    batch = folder/'data_batch_3'
+    damage(batch, -4000)
+    with pytest.raises(ValueError, match='data_batch_3 is damaged'): again()
+    batch.write_bytes(sets.pickled({b'labels': [0, 1, 2, 3]}, bytes(4*3072 - 1)))
+    with pytest.raises(ValueError, match='12,287 bytes of pixels for 4 labels'): again()
+    batch.unlink()
+    with pytest.raises(ValueError, match='has no data_batch_3'): again()
+    (folder/'batches.meta').write_bytes(sets.pickled_names(b'label_names', [b'one']))
+    batch.write_bytes(sets.pickled({b'labels': [0]}, bytes(3072)))
+    with pytest.raises(ValueError, match='names 1 classes'): again()
+
+
+# Tiny ImageNet
+
+def test_all_layouts_of_val_are_one_set(tmp_path):
+    found = []
+    for layout in 'annotations', 'images', 'folders':
+        sets.make(tmp_path/layout, 'tinyimagenet', layout=layout)
+        found.append(load('tinyimagenet', tmp_path/layout))
+    assert len({d.fingerprint() for d in found}) == 1
+    d = found[0]
+    assert d.classes == ('goldfish', 'Egyptian cat', 'go-kart', 'pizza') # the words, in the order of the sorted wnids
+    assert isinstance(d.train.x, torch.Tensor)
+    x = torch.cat([d.train.x, d.valid.x])
+    assert int((x == x[:, :1]).flatten(1).all(1).sum()) == 1 # the grey one, in three equal channels
+    folder = tmp_path/'annotations/tiny-imagenet-200'
+    lines = [line.split('\t')[:2] for line in (folder/'val/val_annotations.txt').read_text().splitlines()]
+    for name, wnid in lines: # each picture has the label that the list gives it, and is as PIL reads it
+        truth = torch.from_numpy(np.array(Image.open(folder/'val/images'/name))).permute(2, 0, 1)
+        at = (d.test.x == truth).flatten(1).all(1).nonzero().item()
+        assert sorted(sets.WNIDS)[d.test.y[at]] == wnid
+
+
+def test_tinyimagenet_that_is_wrong(at):
+    folder, again = at('tinyimagenet')
+    notes, wnid = folder/'val/val_annotations.txt', sets.WNIDS[0]
+    kept = notes.read_text()
+    notes.write_text(kept.replace(wnid, 'n99999999'))
+    with pytest.raises(ValueError, match=r"is a 'n99999999', which wnids.txt does not have"): again()
+    notes.write_text(kept + f'val_77.JPEG\t{wnid}\t0\t0\t1\t1\n')
+    with pytest.raises(ValueError, match=r"names 'val_77.JPEG', which is not in"): again()
+    notes.write_text('')
+    with pytest.raises(ValueError, match='is empty'): again()
+    notes.unlink()
+    with pytest.raises(ValueError, match=r"val' has no val_annotations.txt"): again()
+    notes.write_text(kept)
+    for picture in (folder/f'train/{wnid}/images').iterdir(): picture.unlink()
+    with pytest.raises(ValueError, match=f"train/{wnid}/images' has no pictures"): again()
+    shutil.rmtree(folder/f'train/{wnid}')
+    with pytest.raises(ValueError, match=f"train/{wnid}/images' is missing"): again()
+    (folder/'wnids.txt').unlink()
+    with pytest.raises(ValueError, match=r'has no wnids.txt'): again()
+    shutil.rmtree(folder)
+    with pytest.raises(ValueError, match=r'get it from http://cs231n.stanford.edu/tiny-imagenet-200.zip, it is not downloaded by itself'): again()
+
+
+def pack(folder, path):
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as z:
+        for p in sorted(folder.rglob('*')): z.write(p, p.relative_to(folder.parent))
+
+
+def test_the_zip_file_is_unpacked_whole(at, tmp_path):
+    folder, again = at('tinyimagenet')
+    before = again().fingerprint()
+    pack(folder, tmp_path/'tiny-imagenet-200.zip')
+    shutil.rmtree(folder)
+    assert again().fingerprint() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['tiny-imagenet-200', 'tiny-imagenet-200.zip']
+
+
+def link(z):
+    entry = zipfile.ZipInfo('set/link')
+    entry.create_system, entry.external_attr = 3, 0o120777 << 16
+    z.writestr(entry, '../../outside')
+
+
+@pytest.mark.parametrize('name', ['../escaped', 'set/../../escaped', '/tmp/escaped', '\\escaped', 'C:\\escaped', 'set\\..\\..\\escaped', link])
+def test_an_entry_that_leads_elsewhere_is_refused_before_anything_is_written(tmp_path, name):
+    with zipfile.ZipFile(tmp_path/'set.zip', 'w') as z:
+        z.writestr('set/first', 'harmless')
+        name(z) if callable(name) else z.writestr(name, 'not harmless')
+    with pytest.raises(ValueError, match='leads out of its folder'): unpack(tmp_path/'set.zip', tmp_path/'set')
+    assert [p.name for p in tmp_path.iterdir()] == ['set.zip'] and not (tmp_path.parent/'escaped').exists()
+
+
+def test_a_zip_file_that_is_wrong(at, tmp_path, monkeypatch):
+    folder, again = at('tinyimagenet')
+    packed = tmp_path/'tiny-imagenet-200.zip'
+    pack(folder, packed)
+    shutil.rmtree(folder)
+    good = packed.read_bytes()
+    def nothing_else(): return [p.name for p in tmp_path.iterdir()] == [packed.name]
+    for bad in good[:len(good)//2], b'<html>404</html>', good[:1000] + bytes(400) + good[1400:]:
+        packed.write_bytes(bad)
+        with pytest.raises(ValueError, match=r'tiny-imagenet-200.zip is damaged .*get it again'): again()
+        assert nothing_else()
+    packed.write_bytes(good)
+    def interrupted(self, path): (Path(path)/'half').write_text('half'); raise KeyboardInterrupt
+    with monkeypatch.context() as m:
+        m.setattr(zipfile.ZipFile, 'extractall', interrupted)
+        with pytest.raises(KeyboardInterrupt): again()
+    assert nothing_else()
+    with zipfile.ZipFile(packed, 'w') as z: z.writestr('other/file', '')
+    with pytest.raises(ValueError, match='has no folder tiny-imagenet-200 in it'): again()
+    assert nothing_else()
+
+
+# ImageNet
+
+def test_imagenet_where_people_put_it(at, tmp_path):
+    folder, again = at('imagenet')
+    first = again()
+    before = first.fingerprint()
+    assert first.classes == tuple(sorted(sets.WNIDS)) and isinstance(hold_out(first.train, .5, generator(0))[0].x, Files)
+    for place in 'ILSVRC2012', 'ILSVRC/Data/CLS-LOC', '.':
+        new = tmp_path/place
+        new.mkdir(parents=True, exist_ok=True)
+        for split_ in 'train', 'val': shutil.move(folder/split_, new/split_)
+        folder = new
+        assert again().fingerprint() == before
+    shutil.rmtree(tmp_path/'val')
+    with pytest.raises(ValueError, match='it is not downloaded by itself'): again()
+
+
+def test_imagenet_that_is_wrong(at):
+    folder, again = at('imagenet')
+    extra = folder/'train/n99999999'
+    extra.mkdir()
+    with pytest.raises(ValueError, match="n99999999' has no pictures"): again()
+    shutil.copy(next((folder/'train'/sets.WNIDS[0]).iterdir()), extra)
+    with pytest.raises(ValueError, match='class folder n99999999 is only in train; train and val must have the same'): again()
+    shutil.move(extra, folder/'val')
+    with pytest.raises(ValueError, match='class folder n99999999 is only in val'): again()
+    shutil.rmtree(folder/'val')
+    (folder/'val').mkdir()
+    with pytest.raises(ValueError, match="val' has no folders; there must be one for each class"): again()
+
+
+# Pictures in files
+
+@pytest.fixture
+def album(tmp_path):
+    "Pictures of many sizes and kinds, in files"
+    rng, kinds = np.random.default_rng(0), [(80, 300), (300, 80), (224, 200), (500, 375), (375, 500), (64, 64), (33, 47), (256, 256), (90, 91)]
+    for i, (h, w) in enumerate(kinds*2):
+        picture = Image.fromarray(sets.blob(rng, i, 18, h, w))
+        mode = {1: 'L', 3: 'CMYK', 5: 'P', 7: 'RGBA'}.get(i, 'RGB')
+        picture.convert(mode).save(tmp_path/f'{i:02}.{"png" if mode in ("P", "RGBA") else "jpg"}')
+    names = np.array([os.fsencode(p.name) for p in sorted(tmp_path.iterdir())])
+    return Images(Files(str(tmp_path), names, 224), torch.arange(18) % 3, ('a', 'b', 'c'))
+
+
+def opened(album): return [Image.open(album.x.path(i)).convert('RGB') for i in range(len(album))]
+
+
+@pytest.mark.parametrize('side', [224, 64, 32, 1])
+def test_the_middle_is_torchvisions(album, side):
+    usual = T.Compose([T.Resize(round(side*256/224)), T.CenterCrop(side)])
+    truth = [TF.pil_to_tensor(p if p.size == (side, side) else usual(p)) for p in opened(album)]
+    files = Files(album.x.folder, album.x.names, side)
+    assert torch.equal(files.read(), torch.stack(truth))
+    assert torch.equal(files[2], truth[2]) and torch.equal(files[torch.tensor(4)], truth[4])
+    grey = Files(album.x.folder, album.x.names, side, channels=1)
+    assert grey.shape == (18, 1, side, side) and torch.equal(grey[1], truth[1][:1])
+
+
+def test_a_zoom_is_torchvisions(album):
+    zooms = torch.rand(len(album), 4, generator=generator(0, 'zooms'))
+    def truth(p, zoom):
+        left, top, right, bottom = zoom_box(p.size, zoom)
+        return TF.pil_to_tensor(TF.resized_crop(p, top, left, bottom - top, right - left, [224, 224]))
+    assert torch.equal(album.x.read(zooms), torch.stack([truth(p, z) for p, z in zip(opened(album), zooms.tolist(), strict=True)]))
+
+
+def test_zooms_are_spread_as_torchvisions_where_it_does_not_draw_again():
+    "A square picture, areas up to 0.7: those fit in any proportion, so both draw area and proportion independently"
+    size, n = (1000, 1000), 4000
+    torch.manual_seed(0)
+    theirs = torch.tensor([T.RandomResizedCrop.get_params(Image.new('L', size), [.08, .7], [3/4, 4/3]) for _ in range(n)]).double()
+    zooms = torch.rand(n, 4, generator=generator(0, 'spread'), dtype=torch.float64)
+    zooms[:, 0] *= .62/.92
+    left, top, right, bottom = torch.tensor([zoom_box(size, z) for z in zooms.tolist()]).double().T
+    for a, b in (theirs[:, 2], bottom - top), (theirs[:, 3], right - left), (theirs[:, 0], top), (theirs[:, 1], left):
+        apart = (a.sort().values - b.sort().values).abs().mean() # between the distributions, in pixels
+        assert apart < 12, apart
+
+
+def test_files_are_indexed_as_a_tensor_is(album):
+    numbers, x = torch.arange(18), album.x
+    assert (x.dtype, x.ndim, x.shape, len(x)) == (torch.uint8, 4, (18, 3, 224, 224), 18)
+    for index in album.y == 1, torch.tensor([5, 5, 0]), slice(3, None, 4), torch.zeros(18, dtype=torch.bool):
+        assert isinstance(x[index], Files) and [x.path(int(i)) for i in numbers[index]] == [x[index].path(i) for i in range(len(x[index]))]
+    assert album[album.y == 1].y.tolist() == [1]*6 and album.shape == (3, 224, 224)
+    with pytest.raises(IndexError): x[torch.tensor([18])]
+    many = Files('/data', np.array([b'n01440764/n01440764_%05d.JPEG' % i for i in range(10_000)]), 224)
+    assert len(pickle.dumps(many)) < 31*10_000 + 1000
+
+
+@pytest.mark.filterwarnings('ignore:This DataLoader will create')
+def test_batches_are_the_same_from_any_number_of_workers(album, monkeypatch):
+    order = torch.randint(18, (130,), generator=generator(0, 'order')).tensor_split(7)
+    zooms = [torch.rand(len(i), 4, generator=generator(0, 'zooms', n)) for n, i in enumerate(order)]
+    for z in None, zooms:
+        truth = [album.x[i].read(None if z is None else z[n]) for n, i in enumerate(order)]
+        for workers in 0, 1, 3:
+            monkeypatch.setattr(data, '_workers', lambda order, n=workers: n)
+            state = torch.get_rng_state()
+            found = list(album.batches(order, None if z is None else iter(z)))
+            assert torch.equal(torch.get_rng_state(), state) # nobody drew from the global generator
+            assert all(torch.equal(x, t) and torch.equal(y, album.y[i]) for (x, y), t, i in zip(found, truth, order, strict=True))
+    assert len(list(album.batches([]))) == 0
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.filterwarnings('ignore:This DataLoader will create')
+def test_what_can_not_be_decoded_is_named(album, monkeypatch, workers):
+    monkeypatch.setattr(data, '_workers', lambda order: workers)
+    path, order = Path(album.x.path(3)), torch.arange(18).split(3)
+    good, deep = path.read_bytes(), io.BytesIO()
+    Image.fromarray(np.zeros((9, 9), np.uint16)).save(deep, 'PNG')
+    for bad, why in (good[:len(good)//2], 'truncated'), (b'<html>404</html>', 'no known kind of picture'), (b'', 'no known kind'), (deep.getvalue(), '8 bits'):
+        path.write_bytes(bad)
+        with pytest.raises(CorruptImage, match=why) as e: list(album.batches(order))
+        assert type(e.value) is CorruptImage and str(e.value).startswith(f"'{path}' can't be decoded (") and '\n' not in str(e.value)
+        assert '--skip_corrupt (skip_corrupt=True)' in str(e.value)
+    path.unlink() # a picture that has gone is not a corrupt one
+    with pytest.raises(FileNotFoundError) as f: list(album.batches(order))
+    assert f.value.filename == str(path)
+    path.write_bytes(good)
+    assert sum(len(y) for _, y in album.batches(order)) == 18
+    with pytest.raises(ValueError): list(album.batches(order, [torch.rand(2, 4)]*6)) # too few numbers
+    with pytest.raises(ValueError): list(album.batches(order, [torch.rand(3, 4)]*5))
+
+
+@pytest.mark.parametrize('name', ['tinyimagenet', 'imagenet'])
+def test_corrupt_pictures_are_skipped_and_counted(at, name):
+    folder, again = at(name)
+    whole = again()
+    bad = sorted((folder/'train').rglob('*_3.JPEG'))[:2] + sorted((folder/'val').rglob('*.JPEG'))[:1]
+    for path in bad: damage(path)
+    with pytest.raises(CorruptImage, match=r'can.t be decoded'): everything(again())
+    with pytest.warns(UserWarning) as said: d = again(skip_corrupt=True)
+    assert [str(w.message) for w in said] == [f"3 of 32 pictures can't be decoded and are left out; the first is '{bad[0]}'"]
+    everything(d)
+    assert len(d.train) + len(d.valid) == 22 and len(d.test) == 7 and d.fingerprint() != whole.fingerprint()
+    for path in bad:
+        path.unlink()
+        if (notes := folder/'val/val_annotations.txt').exists(): notes.write_text(re.sub(f'{path.name}.*\n', '', notes.read_text()))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert again(skip_corrupt=True).fingerprint() == d.fingerprint() # as if they had never been there
+
+
+def test_other_loaders_ignore_what_is_corrupt(made):
+    assert load('mnist', made, skip_corrupt=True).fingerprint() == load('mnist', made).fingerprint()
+
+
+def test_moments_of_files(album, monkeypatch):
+    x = pixels(album).double()
+    mean, std = album.moments
+    assert torch.allclose(mean.double(), x.mean((0, 2, 3))) and torch.allclose(std.double(), x.std((0, 2, 3), correction=0))
+    assert album.moments[0] is mean # counted once
+    many = album[torch.arange(18).repeat(100)] # 1,800 pictures, of which 1,000 are looked at: evenly spread
+    seen = []
+    monkeypatch.setattr(Images, 'batches', lambda self, order: (seen.extend(torch.cat(list(order)).tolist()), iter([(x[:1].byte(), 0)]))[1])
+    assert len(many.moments[0]) == 3 and len(seen) == 1000 and seen == [i*1800//1000 for i in range(1000)]
+
+
+def test_the_fingerprint_of_files(made, tmp_path):
+    shutil.copytree(made/'imagenet', tmp_path/'imagenet')
+    first, elsewhere = load('imagenet', made), load('imagenet', tmp_path)
+    assert first.fingerprint() == elsewhere.fingerprint() # a folder may move
+    assert len({s.fingerprint() for s in (first.train, first.valid, first.test)}) == 3
+    test, path = first.test, Path(elsewhere.test.x.path(0))
+    assert Images(test.x, test.y.flip(0), test.classes).fingerprint() != test.fingerprint()
+    with path.open('ab') as f: f.write(b'\0')
+    longer = load('imagenet', tmp_path)
+    assert longer.test.fingerprint() != test.fingerprint() and longer.train.fingerprint() == first.train.fingerprint()
+    path.rename(path.with_name('n_renamed.JPEG'))
+    assert load('imagenet', tmp_path).test.fingerprint() not in (test.fingerprint(), longer.test.fingerprint())
+
+
+def test_pictures_are_never_all_in_memory(made):
+    "In a fresh process, whose greatest size is known: 1,200 pictures are 180 MB as bytes, and 8 batches of 2 MB are on their way at most"
+    program = f'''
+import resource, torch
+from colt.data import load
+train = load('imagenet', {str(made)!r}).train
+def greatest(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024
+order, n = torch.arange(1200).remainder(len(train)).split(16), 0
+next(iter(train.batches([order[0]], [torch.rand(16, 4)]))) # everything is imported
+before = greatest()
+for x, y in train.batches(order, (torch.rand(len(i), 4) for i in order)): n += len(x)*bool(x.numpy().max()) # looks at every pixel
+print(n, greatest() - before)
+'''
+    n, grown = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True, timeout=120).stdout.split()
+    assert n == '1200' and float(grown) < 60, grown
+
+
+# Your own
+
+def test_a_folder_in_memory_and_in_files_is_the_same(made, tmp_path):
+    inside, outside = (from_folder(made/'imagenet/train', 32, memory=m) for m in (True, False))
+    assert isinstance(inside.x, torch.Tensor) and isinstance(outside.x, Files) and inside.classes == outside.classes == tuple(sorted(sets.WNIDS))
+    assert torch.equal(inside.x, pixels(outside)) and torch.equal(inside.y, outside.y)
+    (folder := tmp_path/'b').mkdir()
+    (tmp_path/'.hidden').mkdir()
+    with pytest.raises(ValueError, match="b' has no pictures"): from_folder(tmp_path)
+    for name in 'x.JPG', 'y.Png', 'z.webp', 'u.bmp', '._x.JPG', 'notes.txt':
+        Image.new('RGB', (9, 8)).save(folder/name, {'.bmp': 'BMP', '.Png': 'PNG', '.webp': 'WEBP'}.get(Path(name).suffix, 'JPEG'))
+    assert len(from_folder(tmp_path)) == 4
+    with pytest.raises(ValueError, match='is not a folder'): from_folder(tmp_path/'nowhere')
+
+
+def test_a_picture_stays_found_when_the_process_moves(made, monkeypatch):
+    monkeypatch.chdir(made)
+    images = from_folder('imagenet/val', 16, memory=False)
+    monkeypatch.chdir('/')
+    assert len(pixels(images)) == 8
+
+
+def test_arrays_of_any_kind():
+    a, y = np.random.default_rng(0).integers(0, 256, (6, 9, 8, 3), np.uint8), np.array([0, 1, 2]*2)
+    truth = torch.from_numpy(a.transpose(0, 3, 1, 2).copy())
+    frozen = a.copy()
+    frozen.flags.writeable = False
+    for x in a, frozen, a[::-1, :, ::-1][::-1, :, ::-1], torch.from_numpy(a), truth, truth.numpy(), a/255, (a/255).astype(np.float32), truth.double()/255:
+        for labels in y, y.tolist(), torch.from_numpy(y), y.astype(np.uint8), y.astype('>i4'):
+            found = from_arrays(x, labels)
+            assert torch.equal(found.x, truth) and found.x.is_contiguous() and found.y.tolist() == y.tolist() and found.classes == ('0', '1', '2')
+    held = from_arrays(a, y, ['a', 'b', 'c'])
+    a[:] = 0
+    assert torch.equal(held.x, truth) and held.classes == ('a', 'b', 'c')
+    assert torch.equal(from_arrays(truth[:, 0], y).x, truth[:, :1]) and torch.equal(from_arrays(truth[:, :1].numpy().transpose(0, 2, 3, 1), y).x, truth[:, :1])
+    a = truth.numpy()
+    for x, labels, message in ((a[:, :2], y, 'with c 1 or 3'), (a[0, 0], y, 'with c 1 or 3'), (a.astype(int), y, 'pass uint8'), (a*1., y, 'divide by 255'),
+                               (a*np.nan, y, 'floats must go from 0 to 1'), (a > 9, y, 'x is bool'), (a, y*1., 'whole numbers'),
+                               (a, ['cat']*6, 'whole numbers'), (a, y[:5], 'one label for each image'), (a, y - 1, 'labels go from -1'),
+                               ([['x']], y, r'x is \(1, 1\)')):
+        with pytest.raises(ValueError, match=message): from_arrays(x, labels)
+    with pytest.raises(ValueError, match='there are 2 classes'): from_arrays(a, y, 'ab')
+
+
+def test_data_sets_of_others(made):
+    from torchvision.datasets import FakeData, ImageFolder
+    folder = ImageFolder(made/'imagenet/train', T.Compose([T.Resize(36), T.CenterCrop(32)]))
+    found = from_dataset(folder)
+    assert found.classes == tuple(folder.classes) and found.y.tolist() == folder.targets and found.shape == (3, 32, 32)
+    assert torch.equal(found.x[5], TF.pil_to_tensor(folder[5][0]))
+    folder.transform = T.Compose([folder.transform, T.ToTensor()])
+    assert torch.equal(from_dataset(folder).x, found.x)
+    with pytest.raises(ValueError, match=r'picture 1 is .*, picture 0 is .*bring them to one size'): from_dataset(ImageFolder(made/'imagenet/train'))
+    grey = from_dataset([(Image.fromarray(np.full((5, 4), i, np.uint8)), torch.tensor(i)) for i in range(3)])
+    assert grey.shape == (1, 5, 4) and grey.x[:, 0, 0, 0].tolist() == grey.y.tolist() == [0, 1, 2]
+    assert from_dataset([(Image.new('P', (4, 5)), 0)]).shape == (3, 5, 4)
+    with pytest.raises(ValueError, match='pass uint8'): from_dataset([(Image.fromarray(np.zeros((4, 4), np.uint16)), 0)])
+    d = split(from_dataset(FakeData(30, (3, 8, 8), 2)), valid=.25)
+    assert [len(s) for s in (d.train, d.valid, d.test)] == [18, 6, 6]
+
+
+def test_a_split_is_by_class_and_by_seed():
+    images = from_arrays(np.arange(100, dtype=np.uint8)[:, None, None], np.arange(100) % 4)
+    a, b, c = split(images), split(images, seed=1), split(images, name='other')
+    assert a.test.y.bincount().tolist() == [5]*4 and [len(s) for s in (a.train, a.valid, a.test)] == [72, 8, 20]
+    assert a.test.fingerprint() == b.test.fingerprint() != c.test.fingerprint() and a.valid.fingerprint() != b.valid.fingerprint()
+    assert sorted(torch.cat([s.x for s in (a.train, a.valid, a.test)]).flatten().tolist()) == list(range(100))
+    given = split(images[:80], images[80:])
+    assert given.test.fingerprint() == images[80:].fingerprint()
+    with pytest.raises(ValueError, match='they belong to different sets'): split(images, Images(images.x, images.y, tuple('abcd')))
+    with pytest.raises(ValueError, match='they belong to different sets'): split(images, from_arrays(np.zeros((4, 2, 2), np.uint8), np.arange(4)))
