@@ -36,7 +36,7 @@ lint: setup
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --path nbs --n_workers 2 --do_print
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 check:
 	bash .ci/run

@@ -5,10 +5,8 @@
 # %% auto #0
 __all__ = ['parser', 'colt_prune', 'transfer_parser', 'colt_transfer', 'compare_parser', 'colt_compare']
 
-# %% ../nbs/api/14_cli.ipynb #939b737b
+# %% ../nbs/api/14_cli.ipynb #5a5798c8
 import argparse, os, re, shlex, shutil, sys, warnings
-from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import NoReturn, get_args

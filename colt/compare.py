@@ -112,7 +112,7 @@ def differences(
 
 def _told(value): return f"a run of {value['prune_type']} with {value['partition']} partitions" if isinstance(value, dict) else value
 
-# %% ../nbs/api/11_compare.ipynb #764c4a31
+# %% ../nbs/api/11_compare.ipynb #d59760fc
 LEVELS = 0., .5, .8, .9, .95, .98, .99
 
 def reached(
@@ -141,9 +141,10 @@ def table(
             found = at(kind, level)
             accuracy = {s: r['ticket']['test_accuracy'] for s, r in found.items() if r['ticket']}
             first = accuracy if i == 0 else first
-            mean = lambda key: sum(r[key] for r in found.values())/len(found)
-            if found: rows.append(dict(level=level, kind=kind.name, seeds=len(found), prunings=mean('cycle'), sparsity=mean('sparsity'), samples_seen=mean('samples_seen'),
-                                       seconds=mean('seconds'), **dict(zip(('accuracy', 'half'), interval(list(accuracy.values())) if accuracy else (None, None))),
+            means = {name: sum(r[key] for r in found.values())/max(1, len(found))
+                     for name, key in (('prunings', 'cycle'), ('sparsity',)*2, ('samples_seen',)*2, ('seconds',)*2)}
+            if found: rows.append(dict(level=level, kind=kind.name, seeds=len(found), **means,
+                                       **dict(zip(('accuracy', 'half'), interval(list(accuracy.values())) if accuracy else (None, None))),
                                        verdict=verdict(*difference(accuracy, first)) if i and accuracy and first else ''))
     return rows
 

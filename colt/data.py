@@ -254,12 +254,12 @@ def _cifar10(root, skip_corrupt=False):
                   'labels', root)
 def _cifar100(root, skip_corrupt=False): return _cifar('CIFAR100', 'cifar-100-python', ['train', 'test'], 'meta', 'fine_labels', root)
 
-# %% ../nbs/api/00_data.ipynb #1173ccf8
+# %% ../nbs/api/00_data.ipynb #46223325
 def zoom_box(
     size:tuple[int, int], # width and height of the picture, in pixels
     zoom:Sequence[float], # four numbers from 0 to 1: how large, how wide, how far to the right, how far down
 ) -> tuple[int, int, int, int]: # left, top, right, bottom, in pixels
-    "The part of a picture that four numbers choose: 8 % to 100 % of its area, 3:4 to 4:3, or the largest such part that fits"
+    "The part of a picture that four numbers choose: 8 % to 100 % of its area, 3:4 to 4:3, shrunk if it does not fit"
     (width, height), aspect = size, (3/4)**(1 - 2*zoom[1])
     area = width*height*(.08 + .92*zoom[0])
     w, h = math.sqrt(area*aspect), math.sqrt(area/aspect)

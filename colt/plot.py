@@ -85,7 +85,7 @@ def run_figure(
     return fig.update_layout(title=title, template='plotly_white', height=760 + many, margin=dict(l=10, r=10, t=90 if title else 40, b=10),
                              hovermode='x', legend=dict(orientation='h', y=-.12))
 
-# %% ../nbs/api/12_plot.ipynb #cb07bee7
+# %% ../nbs/api/12_plot.ipynb #289d4097
 def _points(kind, key):
     "Mean sparsity, mean and half interval of `key` for each cycle that all seeds have finished"
     for rows in zip(*kind.records.values()):
@@ -100,7 +100,7 @@ def _band(kind, color, key, scale, row):
     line = go.Scatter(x=right, y=[scale*m for m in mean], name=name, legendgroup=name, showlegend=row == 1, mode='lines+markers', line_color=color, customdata=[100*s for s in x],
                       hovertemplate='%{customdata:.2f} % sparse: %{y:,.4g}')
     edge = [scale*(m + h) for m, h in zip(mean, half) if h is not None] + [scale*(m - h) for m, h in zip(mean, half) if h is not None][::-1]
-    band = go.Scatter(x=right + right[::-1], y=edge, fill='toself', fillcolor=color, opacity=.18, line_width=0, hoverinfo='skip', legendgroup=name, showlegend=False)
+    band = go.Scatter(x=right + right[::-1], y=edge, fill='toself', fillcolor=color, opacity=.18, mode='lines', line_width=0, hoverinfo='skip', legendgroup=name, showlegend=False)
     return [band, line] if edge else [line]
 
 def compare_figure(

@@ -6,7 +6,7 @@
 __all__ = ['Plan', 'plan', 'record', 'RunFolder', 'create_run', 'versions', 'resume_run', 'save_state', 'load_state', 'fit_kept',
            'carry_out', 'Transfer', 'plan_transfer', 'carry_over']
 
-# %% ../nbs/api/10_runs.ipynb #39648b74
+# %% ../nbs/api/10_runs.ipynb #ada26ef9
 import hashlib, json, os, platform, shutil, time, warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ from .models import create
 from .partition import Part, at_random, by_class, named
 from .rewind import rewind_, snapshot
 from .ticket import Ticket, pack_mask, unpack_mask, write_whole
-from .train import Progress, Recipe, Run, State, advance_, epochs, finish
+from .train import Progress, Recipe, Run, State, advance_, epochs, finish, rewind_steps
 from .transfer import control, planted
 
 # %% ../nbs/api/10_runs.ipynb #1054d5ae
@@ -48,7 +48,7 @@ class Plan:
     @property
     def about(self) -> dict[str, Any]: return {} # what `recipe.json` says of it beside the recipe
 
-# %% ../nbs/api/10_runs.ipynb #a802f3ba
+# %% ../nbs/api/10_runs.ipynb #273be940
 def plan(
     recipe:Recipe,
     data:str|Path='data', # folder of the data sets
@@ -59,7 +59,7 @@ def plan(
     in_order = recipe.partition_by == 'class' or recipe.partition == 1
     parts, (whole,) = by_class(dataset, recipe.partition) if in_order else at_random(dataset, recipe.partition, recipe.seed), by_class(dataset, 1)
     net = create(recipe.arch, max(len(p.classes) for p in parts), dataset.shape, recipe.seed, recipe.stem)
-    mask = first_mask(net, recipe)
+    mask, _ = first_mask(net, recipe), rewind_steps(recipe, len(whole.train))
     if match and match[0].keys() != mask.keys():
         raise ValueError(f"match: the other run prunes {', '.join(match[0])}, and this one {', '.join(mask)}; use the same architecture, and ratios above 0 for the same kinds")
     return Plan(recipe, dataset, parts, whole, net, snapshot(net), match or [])
@@ -93,7 +93,7 @@ def _reading(path):
 
 def _out_of_order(n): raise ValueError(f'there is another line where that of cycle {n} should be')
 
-# %% ../nbs/api/10_runs.ipynb #c8c77e3c
+# %% ../nbs/api/10_runs.ipynb #4580a7de
 class RunFolder:
     "A run on disk"
     def __init__(self,
@@ -125,7 +125,7 @@ class RunFolder:
         if not path.is_file(): return []
         with _reading(path):
             found = [json.loads(line) for line in path.read_text(encoding='utf-8').splitlines(keepends=True) if line.endswith('\n')]
-            expected = (self.exists() and self.about()['transfer'] or {}).get('cycles', range(len(found)))
+            expected = ((self.exists() and self.about()['transfer']) or {}).get('cycles', range(len(found)))
             return [r for r, n in zip(found, expected, strict=len(found) > len(expected)) if r['cycle'] == n or _out_of_order(n)]
 
     def layers(self) -> list[dict[str, float]]: return [r['layers'] for r in self.records()] # layer -> sparsity, for each cycle

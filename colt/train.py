@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CONTROLS', 'Recipe', 'one_shot', 'learning_rate', 'draw_moves', 'move', 'batches', 'to_input', 'evaluate', 'Progress',
-           'State', 'epochs', 'Run', 'finish', 'fit', 'advance_']
+           'State', 'epochs', 'Run', 'finish', 'fit', 'rewind_steps', 'advance_']
 
 # %% ../nbs/api/06_train.ipynb #95cff3d7
 import ctypes, hashlib, json, math, re, time
@@ -440,18 +440,26 @@ def fit(
     for state in epochs(net, part, recipe, mask, report, cycle): pass
     return finish(net, part, state, recipe.precision)
 
-# %% ../nbs/api/06_train.ipynb #11886375
+# %% ../nbs/api/06_train.ipynb #307b520a
+def rewind_steps(
+    recipe:Recipe,
+    n:int, # number of training images
+) -> tuple[int, int]: # batches to θk, and batches in an epoch
+    "How far `rewind` is from the beginning; raise `ValueError` if the schedule is over by then"
+    steps = -(-n//recipe.batch_size)
+    k = int(recipe.rewind.removesuffix('ep'))*(steps if recipe.rewind.endswith('ep') else 1)
+    if k >= (whole := steps*(recipe.end_iter - recipe.start_iter)):
+        raise ValueError(f'rewind {recipe.rewind}: the schedule has {whole:,} batches, {steps:,} in an epoch; rewind to an earlier one')
+    return k, steps
+
 def advance_(
     net:nn.Module, # from θ0 to θk, in place
     part:Part, # what to learn: the whole task, so that every partition can begin there
     recipe:Recipe, # its `rewind` says how far
     report:Callable[[Progress], None]|None=None, # told after every batch
 ) -> int: # images that were trained on
-    "Train `net` for the first batches of its schedule; raise `ValueError` if the schedule is shorter"
-    steps = -(-len(part.train)//recipe.batch_size)
-    left = int(recipe.rewind.removesuffix('ep'))*(steps if recipe.rewind.endswith('ep') else 1)
-    if left >= (all_ := steps*(recipe.end_iter - recipe.start_iter)):
-        raise ValueError(f'rewind {recipe.rewind}: the schedule has {all_:,} batches, {steps:,} in an epoch; rewind to an earlier one')
+    "Train `net` for the first batches of its schedule. Errors as in `rewind_steps`"
+    left, steps = rewind_steps(recipe, len(part.train))
     task, seen, epoch = _set_up(net, part, recipe, None, report, 0), 0, recipe.start_iter
     while left:
         with _alone(recipe): seen += _epoch(task, epoch, left)[1]

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import sets
 
 TOP = Path(__file__).resolve().parents[1]
 COMMAND = Path(sys.executable).with_name('colt-prune')
@@ -22,6 +23,14 @@ def fashion():
     need(Path('/usr/share/datasets/fashion-mnist').is_dir(), "Fashion-MNIST (Debian's dataset-fashion-mnist)")
     from colt.data import load
     return load('fashionmnist')
+
+
+@pytest.fixture(scope='session')
+def small(tmp_path_factory):
+    "A folder with a small set of each of the original's six, in the true file format"
+    root = tmp_path_factory.mktemp('small')
+    for name in sets.SETS: sets.make(root, name)
+    return root
 
 
 @pytest.fixture(scope='session')

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from colt.cli import colt_compare, colt_prune
 from colt.cycle import cycles
 from colt.models import create
 from colt.partition import by_class
@@ -39,6 +40,21 @@ def test_a_ticket_beats_its_shuffled_and_its_redrawn_self(fashion):
     found, others = train_ticket(ticket, whole, recipe).valid_accuracy, [train_ticket(t, whole, recipe).valid_accuracy
                                                                          for t in (redrawn, shuffled)]
     assert all(found > other + .01 for other in others), (found, others)
+
+
+def test_colt_needs_at_most_seven_tenths_of_the_cycles_of_lth(fashion, tmp_path, monkeypatch, capsys):
+    "To a sparsity of 0.98 at the same ratio; the rival at COLT's own sparsities needs as many as COLT, by construction"
+    monkeypatch.chdir(tmp_path)
+    line = '--dataset fashionmnist --arch_type lenet5 --end_iter 1 --conv_prune_ratio 0.3 --linear_prune_ratio 0.3 --sparsity 0.98 --evaluate last'
+    for words in f'{line} --name colt', f'{line} --prune_type lth --name lth', '--match colt --name rival': assert colt_prune(words.split()) == 0
+    cycles = {n: RunFolder(f'runs/{n}').records()[-1]['cycle'] for n in ('colt', 'lth', 'rival')}
+    assert cycles['colt'] <= .7*cycles['lth'] and cycles['rival'] == cycles['colt']
+    assert [r['sparsity'] for r in RunFolder('runs/rival').records()] == [r['sparsity'] for r in RunFolder('runs/colt').records()]
+    capsys.readouterr()
+    assert colt_compare('colt lth rival --at 0.98'.split()) == 0
+    told = capsys.readouterr().out
+    rows = {line.split()[2]: line.split() for line in told.splitlines() if line.startswith('   98 %')}
+    assert {n: float(row[4]) for n, row in rows.items()} == cycles and all(float(row[5]) >= 98 for row in rows.values())
 
 
 def test_the_command_runs_on_it(prune, tmp_path):
