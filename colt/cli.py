@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['parser', 'colt_prune', 'transfer_parser', 'colt_transfer', 'compare_parser', 'colt_compare']
 
-# %% ../nbs/api/14_cli.ipynb #5a5798c8
+# %% ../nbs/api/14_cli.ipynb #30650dd2
 import argparse, os, re, shlex, shutil, sys, warnings
 from dataclasses import fields, replace
 from pathlib import Path
@@ -19,30 +19,32 @@ from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeElapsedCol
 import colt
 from .compare import LEVELS, differences, kinds_of, save_csv, table, told
 from .cycle import Collapse, first_mask, highest, is_done, preview
-from .data import CorruptImage
+from .data import DATASETS, CorruptImage
 from .models import ARCHITECTURES
 from .plot import save_comparison, save_report
 from .runs import RunFolder, Transfer, carry_out, carry_over, create_run, plan, plan_transfer, resume_run
 from .train import Recipe, one_shot
 
-# %% ../nbs/api/14_cli.ipynb #4206faeb
+# %% ../nbs/api/14_cli.ipynb #86e68728
 def _yes(text):
     "Yes and no, in the words of the original"
     known = {'yes': True, '1': True, 'true': True, 'no': False, '0': False, 'false': False}
     if text.lower() not in known: raise argparse.ArgumentTypeError(f"'{text}': say yes or no")
     return known[text.lower()]
 
-def _shown(values):
-    "A default, as help shows it; `values` are those of all architectures"
-    if len(values) > 1: return 'by architecture'
-    value, = values
+def _shown(name):
+    "The default of a setting, as help shows it"
+    value = getattr(Recipe.default(), name)
+    if name in ('arch', 'dataset'): return value
+    if any(getattr(Recipe.default(arch), name) != value for arch in ARCHITECTURES): return 'by architecture'
+    if any(getattr(Recipe.default(dataset=d), name) != value for d in DATASETS): return 'by data set'
     if isinstance(value, bool): return 'yes' if value else 'no'
     return 'none' if value in (None, '') else value
 
 def _setting(group, field, doc, shown=None):
     "The flag of one field of `Recipe`"
     kind = (get_args(field.type) or (field.type,))[0]
-    shown = shown or _shown({getattr(Recipe.default(arch), field.name) for arch in ARCHITECTURES})
+    shown = shown or _shown(field.name)
     group.add_argument('--arch_type' if field.name == 'arch' else f'--{field.name}', dest=field.name, **(dict(nargs='?', const=True) if kind is bool else {}),
                        type=_yes if kind is bool else kind, default=argparse.SUPPRESS, help=f'{doc} (default: {shown})'.replace('%', '%%'),
                        metavar={bool: 'YES|NO', int: 'N', float: 'X', str: 'WORD'}[kind])

@@ -112,7 +112,7 @@ def differences(
 
 def _told(value): return f"a run of {value['prune_type']} with {value['partition']} partitions" if isinstance(value, dict) else value
 
-# %% ../nbs/api/11_compare.ipynb #d59760fc
+# %% ../nbs/api/11_compare.ipynb #74ce73ab
 LEVELS = 0., .5, .8, .9, .95, .98, .99
 
 def reached(
@@ -134,19 +134,26 @@ def table(
     levels:Sequence[float]=LEVELS, # sparsities, 0 to 1; those that nobody reached are left out
 ) -> list[dict[str, Any]]: # a row for each level and kind: means over seeds; accuracies as shares, with half their interval
     "Every kind at every sparsity"
-    rows = []
+    rows: list[dict[str, Any]] = []
     for level in levels:
         first: dict[int, float] = {}
+        base: dict[str, float] = {}
         for i, kind in enumerate(kinds):
             found = at(kind, level)
+            if not found: continue
             accuracy = {s: r['ticket']['test_accuracy'] for s, r in found.items() if r['ticket']}
-            first = accuracy if i == 0 else first
-            means = {name: sum(r[key] for r in found.values())/max(1, len(found))
-                     for name, key in (('prunings', 'cycle'), ('sparsity',)*2, ('samples_seen',)*2, ('seconds',)*2)}
-            if found: rows.append(dict(level=level, kind=kind.name, seeds=len(found), **means,
-                                       **dict(zip(('accuracy', 'half'), interval(list(accuracy.values())) if accuracy else (None, None))),
-                                       verdict=verdict(*difference(accuracy, first)) if i and accuracy and first else ''))
+            row = {name: sum(r[key] for r in found.values())/len(found) for name, key in
+                   (('prunings', 'cycle'), ('sparsity',)*2, ('samples_seen',)*2, ('seconds',)*2)}
+            mean, half = interval(list(accuracy.values())) if accuracy else (None, None)
+            said = verdict(*difference(accuracy, first)) + _but(row, base) if i and accuracy and first else ''
+            rows.append(dict(level=level, kind=kind.name, seeds=len(found), **row, accuracy=mean, half=half, verdict=said))
+            first, base = (accuracy, row) if i == 0 else (first, base)
     return rows
+
+def _but(row, base):
+    "What else is not alike: a tenth more weights than the first kind's ticket has, or a tenth fewer"
+    more = (1 - row['sparsity'])/max(1e-9, 1 - base['sparsity'])
+    return ', but less sparse' if more > 1.1 else ', but sparser' if more < 1/1.1 else ''
 
 # %% ../nbs/api/11_compare.ipynb #731626b2
 def told(

@@ -44,5 +44,6 @@ def test_nothing_of_the_original_is_missing_from_the_table():
     page, text = (TOP/'nbs/explanations/you_typed.ipynb').read_text(), ' '.join(typed for typed, _ in table())
     for script in ('main.py', 'main-full.py', 'transfer.py', 'tinyimagenet.py', 'requirements.txt', 'plot', 'ImageNet', '--resume'): assert script in text
     for flag in ('resume lr warmup batch_size start_iter end_iter prune_type augmentations prune_strategy bias dataset arch_type output_class '
-                 'linear_prune_ratio output_prune_ratio conv_prune_ratio batchnorm_prune_ratio final_prune_rate patience gpu dataset1 dataset2 part1 part2').split():
+                 'linear_prune_ratio output_prune_ratio conv_prune_ratio batchnorm_prune_ratio final_prune_rate patience gpu dataset1 dataset2 '
+                 'part1 part2').split():
         assert f'`--{flag}`' in page, flag
