@@ -131,7 +131,7 @@ def _recipe(args, given):
     if not (layers := other.layers()): raise ValueError(f"--match {args.match}: this run has no finished cycle")
     return replace(other.recipe, **(follow | given)), layers
 
-# %% ../nbs/api/14_cli.ipynb #4506b645
+# %% ../nbs/api/14_cli.ipynb #69875f70
 def _check_flags(args):
     "Raise `ValueError` for a name that is none, or a data folder that is none"
     if args.name is not None and not re.fullmatch(r'\w[\w.+=-]*', args.name):
@@ -150,18 +150,20 @@ def _plan(args):
     _check_outputs(args, max(len(part.classes) for part in p.parts), f"{len(p.dataset.classes)} classes in {len(p.parts)} partition{'s'*(len(p.parts) > 1)}")
     return p
 
-def _open(args, p, report):
-    "The run's folder, made or opened; raise `ValueError` if that would overwrite one, or if there is none to resume"
+def _folder(args, p):
+    "The folder of the run to come; raise `ValueError` if that would overwrite one, or if there is none to resume"
     folder = RunFolder(Path(args.out)/(args.name or p.name))
-    if args.resume:
-        if not folder.exists(): raise ValueError(f"--resume: there is no run '{folder.path}'; {_runs_in(args.out)}")
-        return resume_run(p, folder.path)
-    if folder.exists():
+    if args.resume and not folder.exists(): raise ValueError(f"--resume: there is no run '{folder.path}'; {_runs_in(args.out)}")
+    if folder.exists() and not args.resume:
         done = folder.records()
         over = done and (len(done) == len(p.numbers) if isinstance(p, Transfer) else is_done(p.net, folder.cycle(done[-1]['cycle']), p.recipe, p.match))
         state = f"is finished: {len(done)} cycles, sparsity {done[-1]['sparsity']:.3f}" if over else f'was begun, and has {len(done)} finished cycles'
         raise ValueError(f"'{folder.path}' {state}. Nothing is overwritten: --resume goes on with it, --name NAME makes another run")
-    return create_run(p, folder.path, report)
+    return folder.path
+
+def _open(args, p, report):
+    "The run's folder, made or opened"
+    return resume_run(p, _folder(args, p)) if args.resume else create_run(p, _folder(args, p), report)
 
 # %% ../nbs/api/14_cli.ipynb #97bacced
 def _table(p):
@@ -236,10 +238,10 @@ def _carefully(prog, args, work):
             stage.complain(f'interrupted{go_on}')
             return 1
 
-# %% ../nbs/api/14_cli.ipynb #913a7912
+# %% ../nbs/api/14_cli.ipynb #80724f3c
 def _prune(stage, args):
     p, console = _plan(args), stage.console
-    if args.dry_run: return console.print(f'{preview(p.net, p.recipe)}\nwould write {Path(args.out)/(args.name or p.name)}')
+    if args.dry_run: return console.print(f'{preview(p.net, p.recipe)}\nwould write {_folder(args, p)}')
     (head, line), r = _table(p), p.recipe
     with (watch := _Watch(console)).bar:
         folder = stage.folder = _open(args, p, watch)
@@ -304,7 +306,7 @@ def _transfer_recipe(args, was):
     ends = dict(controls='', evaluate='last', device=_device(args) if args.gpu is not None or args.device else was.device)
     return replace(was, dataset=dataset, **ends | {k: getattr(usual, k) for k in new} | given)
 
-# %% ../nbs/api/14_cli.ipynb #adc3c006
+# %% ../nbs/api/14_cli.ipynb #12bb4e25
 def _plan_transfer(args):
     "The tickets and what they are to learn; raise `ValueError` for any mistake in the flags"
     _check_flags(args)
@@ -327,7 +329,7 @@ def _transfer(stage, args):
     p, console = _plan_transfer(args), stage.console
     what = f"{len(p.numbers)} ticket{'s'*(len(p.numbers) > 1)} of {p.source.path}{f', as part {p.part1} alone would have it' if p.part1 else ''}, on part {p.part.name} of {p.recipe.dataset} by {p.recipe.optimizer}"
     console.print(what, style='bold')
-    if args.dry_run: return console.print(f'would write {Path(args.out)/(args.name or p.name)}')
+    if args.dry_run: return console.print(f'would write {_folder(args, p)}')
     controls = [c for c in p.recipe.controls.split(',') if c]
     line = lambda r: f"{r['cycle']:>6}{100*r['sparsity']:>8.2f} %{100*r['ticket']['valid_accuracy']:>10.2f} %{100*r['ticket']['test_accuracy']:>8.2f} %" + ''.join(f"{100*r['controls'][c]['test_accuracy']:>8.2f} %" for c in controls) + f"{r['seconds']:>10.1f}"
     with (watch := _Watch(console)).bar:
