@@ -52,7 +52,7 @@ def _setting(group, field, doc, shown=None):
 class _Parser(argparse.ArgumentParser):
     def error(self, message) -> NoReturn: self.exit(2, f'{self.prog}: {message} (--help lists every flag)\n')
 
-# %% ../nbs/api/14_cli.ipynb #820daa9e
+# %% ../nbs/api/14_cli.ipynb #80122e60
 def _command_parser(prog, description, example):
     p = _Parser(prog, description=description, allow_abbrev=False, epilog=f'example: {example}')
     p.add_argument('--version', action='version', version=f'colt {colt.__version__}')
@@ -78,15 +78,15 @@ def parser() -> argparse.ArgumentParser:
                         'colt-prune --dataset fashionmnist --arch_type lenet5 --sparsity 0.98')
     run, settings, docs = _run_flags(p), p.add_argument_group('the recipe'), docments(Recipe)
     run.add_argument('--match', metavar='RUN', help='lth at the sparsities of this run (a folder, or a name in --out), with its settings: the fair rival of a COLT run')
-    run.add_argument('--paper', action='store_true', help="begin with the settings of the authors' code instead of ours")
-    run.add_argument('--one_shot', action='store_true', help='prune once, to --sparsity, instead of cycle by cycle')
+    run.add_argument('--paper', action='store_true', help="begin with the settings of the authors' code instead of ours, and with cifar100 instead of digits")
+    run.add_argument('--one_shot', action='store_true', help='prune once instead of cycle by cycle: each vote removes --sparsity of the weights; what several of them keep may be sparser, or denser with --overlap any')
     for f in fields(Recipe):
         if f.name not in ('device', 'match'): _setting(settings, f, docs[f.name])
     return p
 
 def _given(args): return {f.name: getattr(args, f.name) for f in fields(Recipe) if hasattr(args, f.name) and f.name not in ('device', 'match')}
 
-# %% ../nbs/api/14_cli.ipynb #04a25020
+# %% ../nbs/api/14_cli.ipynb #1a7b1bcb
 def _device(args):
     "The device that the flags ask for; raise `ValueError` if it is not here"
     if args.gpu is not None and args.device: raise ValueError(f'--gpu {args.gpu} and --device {args.device}: give one of them')
@@ -100,10 +100,10 @@ def _device(args):
         raise ValueError(f"there is no {name} on this machine ({here} {kind} device{'s'*(here != 1)}); use --device cpu")
     return name
 
-def _find_run(out, name):
+def _find_run(out, name, why=''):
     "The run that `name` means: a folder, or a name in `out`"
     found = next((f for f in (RunFolder(name), RunFolder(Path(out)/name)) if f.exists()), None)
-    if found is None: raise ValueError(f"'{name}' is no run; {_runs_in(out)}")
+    if found is None: raise ValueError(f"{why}'{name}' is no run; {_runs_in(out)}")
     return found
 
 def _all_runs(out): return [RunFolder(p.parent) for p in sorted(Path(out).glob('*/recipe.json'))]
@@ -111,19 +111,19 @@ def _runs_in(out):
     names = [f.path.name for f in _all_runs(out)]
     return f"runs in '{out}': {', '.join(names)}" if names else f"there are no runs in '{out}'"
 
-# %% ../nbs/api/14_cli.ipynb #a19d93ea
+# %% ../nbs/api/14_cli.ipynb #d6b9f83e
 def _recipe(args, given):
     "The recipe that the flags describe, and the sparsities to follow"
     targets = {k: given.get(k) for k in ('sparsity', 'final_prune_rate')} if given.keys() & {'sparsity', 'final_prune_rate'} else {}
     given = given | targets
     if args.resume and args.name:
         kept = RunFolder(Path(args.out)/args.name)
-        if not kept.exists(): raise ValueError(f"--resume: there is no run '{kept.path}'; {_runs_in(args.out)}")
+        if not kept.exists(): raise _nothing(args, kept)
         further = {'max_cycles': None} if targets and 'max_cycles' not in given else {}
         recipe = replace(kept.recipe, **(further | given))
         if args.match: recipe = replace(recipe, match=_find_run(args.out, args.match).path.resolve().name)
         if args.gpu is not None or args.device: recipe = replace(recipe, device=_device(args))
-        return recipe, _find_run(args.out, args.match or recipe.match).layers() if recipe.match else []
+        return recipe, _find_run(args.out, args.match or recipe.match, f"the run that '{kept.path}' follows is missing (--match names it): ").layers() if recipe.match else []
     given = dict(device=_device(args), **given)
     if not args.match: return (Recipe.paper if args.paper else Recipe.default)(given.pop('arch', 'conv3'), given.pop('dataset', 'cifar100' if args.paper else 'digits'), **given), []
     other = _find_run(args.out, args.match)
@@ -131,11 +131,11 @@ def _recipe(args, given):
     if not (layers := other.layers()): raise ValueError(f"--match {args.match}: this run has no finished cycle")
     return replace(other.recipe, **(follow | given)), layers
 
-# %% ../nbs/api/14_cli.ipynb #69875f70
+# %% ../nbs/api/14_cli.ipynb #104030ef
 def _check_flags(args):
     "Raise `ValueError` for a name that is none, or a data folder that is none"
-    if args.name is not None and not re.fullmatch(r'\w[\w.+=-]*', args.name):
-        raise ValueError(f"--name '{args.name}': begin with a letter or digit, and go on with these and . _ + = -; --out says in which folder")
+    if args.name is not None and not re.fullmatch(r'\w[\w.+=-]{0,199}', args.name):
+        raise ValueError(f"--name '{args.name}': begin with a letter or digit, and go on with these and . _ + = -, 200 at most; --out says in which folder")
     if args.data is not None and not Path(args.data).is_dir():
         raise ValueError(f"--data '{args.data}' is not a folder; make it, or name the one that holds the data sets")
 
@@ -150,10 +150,14 @@ def _plan(args):
     _check_outputs(args, max(len(part.classes) for part in p.parts), f"{len(p.dataset.classes)} classes in {len(p.parts)} partition{'s'*(len(p.parts) > 1)}")
     return p
 
+def _nothing(args, folder):
+    why = 'it ended before it had begun: leave out --resume and say all of its settings again' if folder.path.is_dir() else _runs_in(args.out)
+    return ValueError(f"--resume: there is no run '{folder.path}'; {why}")
+
 def _folder(args, p):
     "The folder of the run to come; raise `ValueError` if that would overwrite one, or if there is none to resume"
     folder = RunFolder(Path(args.out)/(args.name or p.name))
-    if args.resume and not folder.exists(): raise ValueError(f"--resume: there is no run '{folder.path}'; {_runs_in(args.out)}")
+    if args.resume and not folder.exists(): raise _nothing(args, folder)
     if folder.exists() and not args.resume:
         done = folder.records()
         over = done and (len(done) == len(p.numbers) if isinstance(p, Transfer) else is_done(p.net, folder.cycle(done[-1]['cycle']), p.recipe, p.match))
@@ -215,7 +219,7 @@ def _summary(p, folder, args):
     if not (p.recipe.match or args.one_shot) and target < highest(p.net, first_mask(p.net, replace(p.recipe, sparsity=None, final_prune_rate=None, max_cycles=0)), p.recipe)[0]:
         yield 'go on', f'{_command()} ' + shlex.join(['--resume', '--name', folder.path.name, *_where(args), '--sparsity', str(target)])
 
-# %% ../nbs/api/14_cli.ipynb #82122855
+# %% ../nbs/api/14_cli.ipynb #67182c89
 class _Stage:
     "How far a command has come: before it has a run, a mistake is the user's"
     def __init__(self, prog):
@@ -229,10 +233,14 @@ def _carefully(prog, args, work):
     stage = _Stage(prog)
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: stage.complain(f'warning: {message}')
-        try: work(stage, args); return 0
+        try:
+            for flag in ('out', 'data', 'match', 'source', 'device', 'dataset1', 'dataset2', 'save'):
+                if getattr(args, flag, None) == '': raise ValueError(f"--{'from' if flag == 'source' else flag} is empty; give it a word, or leave it out")
+            work(stage, args)
+            return 0
         except (OSError, ValueError, FloatingPointError, Collapse) as e:
             stage.complain(e)
-            return 2 if isinstance(e, CorruptImage) or not (stage.folder or isinstance(e, ConnectionError)) else 1
+            return 2 if isinstance(e, CorruptImage) or not (stage.folder or isinstance(e, (ConnectionError, FloatingPointError, Collapse))) else 1
         except KeyboardInterrupt:
             go_on = f'; go on with: {_command(prog)} ' + shlex.join(['--resume', '--name', stage.folder.path.name, *_where(args)]) if stage.folder else ''
             stage.complain(f'interrupted{go_on}')
@@ -260,8 +268,9 @@ def colt_prune(
     "Find a ticket: the command `colt-prune`"
     return _carefully('colt-prune', parser().parse_args(argv), _prune)
 
-# %% ../nbs/api/14_cli.ipynb #b713585e
+# %% ../nbs/api/14_cli.ipynb #547421f2
 _training = ('optimizer lr momentum weight_decay batch_size start_iter end_iter warmup milestones gamma patience augmentations crop flip rotate').split()
+_learning = (*_training, 'seed', 'valid', 'skip_corrupt', 'controls', 'precision')
 
 def transfer_parser() -> argparse.ArgumentParser:
     "All flags of `colt-transfer`"
@@ -283,10 +292,10 @@ def transfer_parser() -> argparse.ArgumentParser:
     _run_flags(p)
     settings, docs = p.add_argument_group('how they learn'), docments(Recipe)
     for f in fields(Recipe):
-        if f.name in (*_training, 'seed', 'valid', 'skip_corrupt', 'controls', 'precision'): _setting(settings, f, docs[f.name], "as the run, or the data set's")
+        if f.name in _learning: _setting(settings, f, docs[f.name], "as the run, or the data set's")
     return p
 
-# %% ../nbs/api/14_cli.ipynb #0dec26dc
+# %% ../nbs/api/14_cli.ipynb #0be2fe39
 def _source(args):
     "The run that the flags name or describe; raise `ValueError` if it is none, or more than one"
     if args.source: return _find_run(args.out, args.source)
@@ -299,35 +308,40 @@ def _source(args):
 
 def _transfer_recipe(args, was):
     "How tickets of a run with the recipe `was` are to be trained"
-    given, dataset = _given(args) | {'sparsity': was.sparsity, 'bias': was.bias}, args.dataset2 or was.dataset
-    given = {k: v for k, v in given.items() if k not in ('arch', 'prune_type', 'dataset')}
+    given, dataset = {k: v for k, v in _given(args).items() if k in _learning}, args.dataset2 or was.dataset
     usual = Recipe.default(was.arch, dataset, **({'optimizer': given['optimizer']} if 'optimizer' in given else {}))
     new = _training if dataset != was.dataset else ('lr', 'weight_decay') if usual.optimizer != was.optimizer and 'optimizer' in given else ()
     ends = dict(controls='', evaluate='last', device=_device(args) if args.gpu is not None or args.device else was.device)
     return replace(was, dataset=dataset, **ends | {k: getattr(usual, k) for k in new} | given)
 
-# %% ../nbs/api/14_cli.ipynb #12bb4e25
+# %% ../nbs/api/14_cli.ipynb #3d9c64e8
 def _plan_transfer(args):
     "The tickets and what they are to learn; raise `ValueError` for any mistake in the flags"
     _check_flags(args)
     kept = RunFolder(Path(args.out)/args.name) if args.resume and args.name else None
-    if kept and not kept.exists(): raise ValueError(f"--resume: there is no run '{kept.path}'; {_runs_in(args.out)}")
+    if kept and not kept.exists(): raise _nothing(args, kept)
     if kept and (old := kept.about()['transfer']) is None: raise ValueError(f"'{kept.path}' is no transfer; go on with it by colt-prune --resume --name {args.name}")
-    if kept: return plan_transfer(_find_run(args.out, old['from']), kept.recipe, args.data or 'data', old['part1'], old['part2'], tuple(old['cycles']), old['adapt'])
+    if kept:
+        fixed = {'from': args.source, 'dataset1': args.dataset1, 'dataset2': args.dataset2, 'part1': args.part1, 'part2': args.part2 != 'full', 'cycle': args.cycle, 'adapt': args.adapt != 'images',
+                 'sparsity': args.sparsity, 'arch_type': args.arch_type, 'prune_type': args.prune_type}
+        if extra := [k for k, v in fixed.items() if v not in (None, '', False)]: raise ValueError(f"--{extra[0]}: with --resume --name this is as it was; leave it out")
+        recipe = replace(kept.recipe, **{k: v for k, v in _given(args).items() if k in _learning} | ({'device': _device(args)} if args.gpu is not None or args.device else {}))
+        source = _find_run(args.out, old['from'] if RunFolder(old['from']).exists() else Path(old['from']).name, f"the run whose tickets '{kept.path}' trains is missing: ")
+        return plan_transfer(source, recipe, args.data or 'data', old['part1'], old['part2'], tuple(old['cycles']), adapt=old['adapt'])
     source = _source(args)
-    was, rows = source.recipe, source.records()
-    if args.arch_type not in (None, was.arch): raise ValueError(f"--arch_type {args.arch_type}: the tickets of '{source.path}' are of {was.arch}; leave it out")
+    was = source.recipe
+    for flag, asked, is_ in ('arch_type', args.arch_type, was.arch), ('prune_type', args.prune_type, was.prune_type), ('dataset1', args.dataset1, was.dataset):
+        if asked not in (None, is_): raise ValueError(f"--{flag} {asked}: the tickets of '{source.path}' are of {is_}; leave it out")
     if args.bias not in (None, was.bias): raise ValueError(f"--bias: the tickets of '{source.path}' were found with {'' if was.bias else 'no '}biases pruned; leave it out")
     if args.cycle is not None and args.sparsity is not None: raise ValueError(f'--cycle {args.cycle} and --sparsity {args.sparsity}: give one of them')
     if args.sparsity is not None and not 0 <= args.sparsity < 1: raise ValueError(f'--sparsity {args.sparsity}: it must be a number from 0 to below 1')
-    near = [min(rows, key=lambda r: abs(r['sparsity'] - args.sparsity))['cycle']] if args.sparsity is not None and rows else []
-    p = plan_transfer(source, _transfer_recipe(args, was), args.data or 'data', args.part1, args.part2, tuple(near if args.cycle is None else [args.cycle]), args.adapt)
+    p = plan_transfer(source, _transfer_recipe(args, was), args.data or 'data', args.part1, args.part2, () if args.cycle is None else (args.cycle,), args.sparsity, args.adapt)
     _check_outputs(args, len(p.part.classes), f'part {p.part.name} of {p.recipe.dataset}')
     return p
 
 def _transfer(stage, args):
     p, console = _plan_transfer(args), stage.console
-    what = f"{len(p.numbers)} ticket{'s'*(len(p.numbers) > 1)} of {p.source.path}{f', as part {p.part1} alone would have it' if p.part1 else ''}, on part {p.part.name} of {p.recipe.dataset} by {p.recipe.optimizer}"
+    what = f"{len(p.numbers)} ticket{'s'*(len(p.numbers) > 1)} of {p.source.path}{f', by the vote of part {p.part1}' if p.part1 else ''}, on part {p.part.name} of {p.recipe.dataset} by {p.recipe.optimizer}"
     console.print(what, style='bold')
     if args.dry_run: return console.print(f'would write {_folder(args, p)}')
     controls = [c for c in p.recipe.controls.split(',') if c]
@@ -347,7 +361,7 @@ def colt_transfer(
     "Train tickets elsewhere: the command `colt-transfer`"
     return _carefully('colt-transfer', transfer_parser().parse_args(argv), _transfer)
 
-# %% ../nbs/api/14_cli.ipynb #4d2189c9
+# %% ../nbs/api/14_cli.ipynb #45a2fefd
 def compare_parser() -> argparse.ArgumentParser:
     "All flags of `colt-compare`"
     p = _command_parser('colt-compare', 'Show runs side by side: at each sparsity how many prunings, images and seconds it took, and what the ticket is worth. Runs that differ in their seed alone are one line, with a 95 %% interval.',
@@ -360,7 +374,9 @@ def compare_parser() -> argparse.ArgumentParser:
 
 def _compare(stage, args):
     try: levels = [float(v) for v in args.at.split(',')]
-    except ValueError: raise ValueError(f"--at '{args.at}': give sparsities from 0 to 1 with commas between, such as 0.9,0.98") from None
+    except ValueError: levels = [-1.]
+    if not all(0 <= v < 1 for v in levels): raise ValueError(f"--at '{args.at}': give sparsities from 0 to below 1 with commas between, such as 0.9,0.98")
+    levels = sorted(set(levels))
     kinds = kinds_of([_find_run(args.out, name) for name in args.runs])
     rows = table(kinds, levels)
     if not rows: raise ValueError(f'--at {args.at}: no run has come so far; give lower ones')
@@ -368,7 +384,8 @@ def _compare(stage, args):
     stage.console.print(told(rows))
     if silent := {r['kind'] for r in rows if r['accuracy'] is None}:
         stage.console.print(f"\n-  this ticket was not trained: --evaluate each does that, and colt-transfer --from RUN afterwards ({', '.join(sorted(silent))})")
-    stage.console.print('\nwhat differs:')
+    stage.console.print('\nimages and seconds: of all trainings up to and with this cycle, not of evaluations; for a transfer, of its own trainings')
+    stage.console.print('what differs:' if differences(kinds) else 'the runs differ in their seed alone, or not at all')
     for n, values in differences(kinds).items(): stage.console.print(f'  {n:<20}' + ' | '.join(map(str, values)))
     save_csv(kinds, Path(args.save)/'compare.csv')
     save_comparison(kinds, Path(args.save)/'compare.html')

@@ -28,18 +28,22 @@ def interval(
     if n == 1: return mean, None
     return mean, float(t.ppf(.975, n - 1))*math.sqrt(sum((v - mean)**2 for v in values)/(n - 1)/n)
 
-# %% ../nbs/api/11_compare.ipynb #6ab3638f
+# %% ../nbs/api/11_compare.ipynb #f2c5c101
 def difference(
     a:dict[int, float], # seed -> value
     b:dict[int, float], # the same for what `a` is compared with
 ) -> tuple[float, float|None]: # mean of a - b, and half the width of its 95 % interval; None if there are too few seeds
     "How far `a` lies above `b`"
-    from scipy.stats import ttest_ind
+    from scipy.stats import t
     if a.keys() == b.keys(): return interval([a[s] - b[s] for s in a])
-    (mean_a, _), (mean_b, _) = interval(list(a.values())), interval(list(b.values()))
-    if min(len(a), len(b)) < 2: return mean_a - mean_b, None
-    low, high = ttest_ind(list(a.values()), list(b.values()), equal_var=False).confidence_interval()
-    return mean_a - mean_b, float(high - low)/2
+    means, squares, freedom = [], [], [] # Welch's: the squared errors of both means add up, and so do their shares of the degrees of freedom
+    for values in (list(x.values()) for x in (a, b)):
+        means.append(sum(values)/len(values))
+        squares.append(sum((v - means[-1])**2 for v in values)/max(1, len(values) - 1)/len(values))
+        freedom.append(squares[-1]**2/max(1, len(values) - 1))
+    if min(len(a), len(b)) < 2: return means[0] - means[1], None
+    if not any(freedom): return means[0] - means[1], 0.
+    return means[0] - means[1], float(t.ppf(.975, sum(squares)**2/sum(freedom)))*math.sqrt(sum(squares))
 
 def verdict(
     mean:float, # as `difference` gives it
@@ -47,35 +51,42 @@ def verdict(
 ) -> str: # higher, lower, not told apart, or one seed
     "What may be said of a difference"
     if half is None: return 'one seed'
-    if abs(mean) <= half: return 'not told apart'
+    if abs(mean) <= half or half < 1e-9: return 'not told apart' # seeds that differ by exactly as much are a coincidence of few images
     return 'higher' if mean > 0 else 'lower'
 
-# %% ../nbs/api/11_compare.ipynb #e1644dac
+# %% ../nbs/api/11_compare.ipynb #84806d83
 @dataclass(frozen=True)
 class Kind:
     "Runs that differ in their seed alone"
+    name: str # of the first run, and how many more there are
     runs: tuple[RunFolder, ...] # by seed
-
-    @property
-    def name(self) -> str: return self.runs[0].path.resolve().name + (f' and {len(self.runs) - 1} more' if len(self.runs) > 1 else '')
 
     @cached_property
     def records(self) -> dict[int, list[dict[str, Any]]]: # seed -> records
-        return {run.recipe.seed: run.records() for run in self.runs}
+        return {_seed(run): run.records() for run in self.runs}
 
     @cached_property
     def settings(self) -> dict[str, Any]: return _settings(self.runs[0])
 
+def _source(run):
+    "The run whose tickets a transfer trains, if it is still there"
+    moved = run.about()['transfer']
+    there = [RunFolder(p) for p in (moved['from'], run.path.resolve().parent/Path(moved['from']).name)] if moved else []
+    return next((f for f in there if f.exists()), None)
+
+def _seed(run): return (_source(run) or run).recipe.seed # of a transfer: the seed that found its tickets
+
 def _settings(run):
     "What makes a run what it is, but for its seed"
-    recipe, moved = run.recipe.identity, run.about()['transfer']
-    leader = run.path.resolve().parent/recipe['match'] if recipe['match'] else None
-    follows = _settings(RunFolder(leader)) if leader and RunFolder(leader).exists() else recipe['match']
-    source = moved and (_settings(RunFolder(moved['from'])) if RunFolder(moved['from']).exists() else moved['from'])
-    return {k: v for k, v in recipe.items() if k not in ('seed', 'match')} | {'match': follows} | (
-        {k: moved[k] for k in ('part1', 'part2', 'adapt')} | {'from': source} if moved else {})
+    recipe, moved, source = run.recipe.identity, run.about()['transfer'], _source(run)
+    leader = RunFolder(run.path.resolve().parent/recipe['match']) if recipe['match'] else None
+    found = {k: v for k, v in recipe.items() if k not in ('seed', 'match')} | {'match': _settings(leader) if leader and leader.exists() else recipe['match']}
+    if not moved: return found
+    every = moved['cycles'] == list(range(len(moved['cycles'])))
+    return found | {k: moved[k] for k in ('part1', 'part2', 'adapt')} | {'from': _settings(source) if source else moved['from'], 'cycles': 'all' if every else moved['cycles'],
+                                                                         'seed': '' if run.recipe.seed == _seed(run) else run.recipe.seed}
 
-# %% ../nbs/api/11_compare.ipynb #ebb5de65
+# %% ../nbs/api/11_compare.ipynb #b8a7fe97
 def kinds_of(
     runs:Sequence[RunFolder], # in the order in which they are to be shown
 ) -> list[Kind]:
@@ -87,10 +98,14 @@ def kinds_of(
         _check_data(runs[0], run)
         same = next((members for settings, members in found if settings == _settings(run)), None)
         if same is None: found.append((_settings(run), [run]))
-        elif twin := next((m for m in same if m.recipe.seed == run.recipe.seed), None):
+        elif twin := next((m for m in same if _seed(m) == _seed(run)), None):
             raise ValueError(f"'{run.path}' and '{twin.path}' are the same run twice, seed and all; leave one out")
         else: same.append(run)
-    return [Kind(tuple(sorted(members, key=lambda m: m.recipe.seed))) for _, members in found]
+    firsts = [str(members[0].path.resolve().name) for _, members in found]
+    def name(members):
+        short = members[0].path.resolve().name
+        return (short if firsts.count(short) == 1 else str(members[0].path)) + (f' and {len(members) - 1} more' if len(members) > 1 else '')
+    return [Kind(name(members), tuple(sorted(members, key=_seed))) for _, members in found]
 
 def _check_data(a, b):
     "Raise `ValueError` unless both runs were tested on the same images"
@@ -112,7 +127,7 @@ def differences(
 
 def _told(value): return f"a run of {value['prune_type']} with {value['partition']} partitions" if isinstance(value, dict) else value
 
-# %% ../nbs/api/11_compare.ipynb #74ce73ab
+# %% ../nbs/api/11_compare.ipynb #496b0512
 LEVELS = 0., .5, .8, .9, .95, .98, .99
 
 def reached(
@@ -145,15 +160,17 @@ def table(
             row = {name: sum(r[key] for r in found.values())/len(found) for name, key in
                    (('prunings', 'cycle'), ('sparsity',)*2, ('samples_seen',)*2, ('seconds',)*2)}
             mean, half = interval(list(accuracy.values())) if accuracy else (None, None)
-            said = verdict(*difference(accuracy, first)) + _but(row, base) if i and accuracy and first else ''
+            said = _said(verdict(*difference(accuracy, first)), row, base) if i and accuracy and first else ''
             rows.append(dict(level=level, kind=kind.name, seeds=len(found), **row, accuracy=mean, half=half, verdict=said))
             first, base = (accuracy, row) if i == 0 else (first, base)
     return rows
 
-def _but(row, base):
-    "What else is not alike: a tenth more weights than the first kind's ticket has, or a tenth fewer"
+def _said(verdict, row, base):
+    "The verdict, unless what it finds may be due to a tenth more weights than the first kind's ticket has, or a tenth fewer"
     more = (1 - row['sparsity'])/max(1e-9, 1 - base['sparsity'])
-    return ', but less sparse' if more > 1.1 else ', but sparser' if more < 1/1.1 else ''
+    if 1/1.1 <= more <= 1.1: return verdict
+    other = 'less sparse' if more > 1.1 else 'sparser'
+    return f'{verdict}, though {other}' if (verdict, other) in (('higher', 'sparser'), ('lower', 'less sparse')) else other
 
 # %% ../nbs/api/11_compare.ipynb #731626b2
 def told(

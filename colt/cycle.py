@@ -63,7 +63,7 @@ def next_mask(
         raise Collapse(f'cycle {cycle.n} removes nothing: no weight was given up by enough votes. {good}; to get further, prune more in each cycle, or let more votes be needed (overlap all)')
     return mask
 
-# %% ../nbs/api/08_cycle.ipynb #1635870c
+# %% ../nbs/api/08_cycle.ipynb #fc5f784c
 def first_mask(
     net:nn.Module,
     recipe:Recipe,
@@ -90,7 +90,8 @@ def _check_head(net, head):
     if head not in linear:
         found = dict(net.named_modules()).get(head)
         what = f"'{head}' is a {type(found).__name__}" if found is not None else f"there is no layer '{head}'"
-        raise ValueError(f'{what} in this network; name its last linear layer with `head`' + (f": is it head='{min(reversed(linear), key=lambda n: n.count('.'))}'?" if linear else ', and give it one: it has none'))
+        way = f"name its last linear layer with `head`: is it head='{min(reversed(linear), key=lambda n: n.count('.'))}'?" if linear else 'it has none that is linear; give it one, as its last'
+        raise ValueError(f'{what} in this network; {way}')
 
 # %% ../nbs/api/08_cycle.ipynb #7dbc4f55
 def highest(
@@ -104,7 +105,7 @@ def highest(
     ceiling = prune_rate(net, {n: m & False for n, m in mask.items()})
     return 1 - left/alive(mask), ceiling*(1 - left/sum(m.numel() for n, m in mask.items() if not n.endswith('bias')))
 
-# %% ../nbs/api/08_cycle.ipynb #11fd1e79
+# %% ../nbs/api/08_cycle.ipynb #09f629b6
 def preview(
     net:nn.Module,
     recipe:Recipe,
@@ -118,7 +119,9 @@ def preview(
     layers = [row(name, kind, sizes[name], name in mask) for name, kind in group.items()]
     totals = [row('all', kind, sum(sizes[m] for m, k in group.items() if k == kind), recipe.rates[kind] > 0) for kind in dict.fromkeys(group.values())]
     top, rate = highest(net, mask, recipe, head)
-    reach = f'prunable: {alive(mask):,} of {sum(sizes.values()):,}; the highest sparsity within reach is {top:.5f} (prune rate {rate:.2f} %)'
+    others = [n for n, _ in net.named_parameters() if not n.endswith('bias') and n not in group]
+    never = f"\n{len(others)} other parameters, such as '{others[0]}', are of no kind and never pruned" if others else ''
+    reach = f'prunable: {alive(mask):,} of {sum(sizes.values()):,}; the highest sparsity within reach is {top:.5f} (prune rate {rate:.2f} %){never}'
     return '\n'.join([f"{'layer':<{wide}}{'kind':<11}{'weights':>12}   each vote removes", *layers, '', *totals, '', reach, _outlook(recipe, mask, group)]).rstrip()
 
 def _outlook(r, mask, group):
@@ -181,9 +184,9 @@ def train_in_turn(
         return fit(net, part, recipe, mask, report, n)
     return [train(part) for part in parts]
 
-# %% ../nbs/api/08_cycle.ipynb #56de6824
+# %% ../nbs/api/08_cycle.ipynb #721112dd
 def cycles(
-    net:nn.Module, # its weights are θ0; as wide as the largest part has classes; used for every training
+    net:nn.Module, # its weights are θ0; as wide as the largest part has classes; used for every training, and left as the last one leaves it
     parts:list[Part], # one: the lottery ticket; two or more: COLT
     recipe:Recipe,
     start:Cycle|None=None, # go on after this cycle (its runs are not needed)
@@ -214,4 +217,4 @@ def _check_parts(parts, recipe):
     if len({p.name for p in parts}) < max(1, len(parts)):
         raise ValueError(f'cycles: parts are named {[p.name for p in parts]}; there must be one or more, each with a name of its own')
     if recipe.output_prune_ratio and len(parts) > 1:
-        warnings.warn(f'output_prune_ratio {recipe.output_prune_ratio}: the outputs of the head mean other classes in each of the {len(parts)} partitions, so what their votes have in common there means little', stacklevel=3)
+        warnings.warn(f'output_prune_ratio {recipe.output_prune_ratio}: the outputs of the head mean other classes in each of the {len(parts)} partitions, so what their votes have in common there means little, and the fresh head of a ticket on the whole task is not pruned', stacklevel=3)

@@ -479,7 +479,7 @@ def _tinyimagenet(root, skip_corrupt=False):
     sets = [_in_folders(folder/'train', [f'{w}/images' for w in wnids], names, 64), _tiny_val(folder/'val', wnids, names)]
     return [_in_memory(images) for images in (_sound(sets) if skip_corrupt else sets)]
 
-# %% ../nbs/api/00_data.ipynb #9089cbf2
+# %% ../nbs/api/00_data.ipynb #e4e1c5a2
 def from_arrays(
     x:Any, # images, numpy or torch: (n, h, w), (n, c, h, w) or, if that does not fit, (n, h, w, c), with c 1 or 3; uint8, or floats from 0 to 1
     y:Any, # labels, whole numbers from 0, (n,)
@@ -496,6 +496,8 @@ def from_arrays(
         pixels = (pixels*255).round().astype(np.uint8)
     if pixels.dtype != np.uint8: raise ValueError(f'from_arrays: x is {x.dtype}; pass uint8, or floats from 0 to 1')
     if y.dtype.kind not in 'iu': raise ValueError(f'from_arrays: y is {y.dtype}; labels are whole numbers')
+    if classes is None and len(y) and (lost := sorted({*range(int(y.max()))} - {*y.tolist()})):
+        raise ValueError(f'from_arrays: no image has the label {lost[0]}; number labels from 0 without gaps (numpy.unique can), or name all `classes`')
     names = map(str, range(int(y.max()) + 1 if len(y) else 0)) if classes is None else classes
     return Images(torch.from_numpy(np.array(pixels, order='C')), torch.from_numpy(y.astype(np.int64)), tuple(names))
 

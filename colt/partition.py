@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .data import Dataset, Images, deck, generator
 
-# %% ../nbs/api/02_partition.ipynb #3be09ba9
+# %% ../nbs/api/02_partition.ipynb #81426d3b
 @dataclass(frozen=True)
 class Part:
     "What one network of a cycle learns from; its labels start at 0"
@@ -23,7 +23,7 @@ class Part:
     def __post_init__(self):
         for name in 'train', 'valid', 'test':
             if not len(getattr(self, name)):
-                raise ValueError(f"part '{self.name}' has no {name} images; there must be more images, fewer partitions, or another share `valid`")
+                raise ValueError(f"part '{self.name}' has no {'validation' if name == 'valid' else name} images; there must be more images, fewer partitions, or another share `valid`")
 
 # %% ../nbs/api/02_partition.ipynb #0c48d2c5
 def _select(images, first, stop):

@@ -85,7 +85,7 @@ def run_figure(
     return fig.update_layout(title=title, template='plotly_white', height=760 + many, margin=dict(l=10, r=10, t=90 if title else 40, b=10),
                              hovermode='x', legend=dict(orientation='h', y=-.12))
 
-# %% ../nbs/api/12_plot.ipynb #289d4097
+# %% ../nbs/api/12_plot.ipynb #cf5d36f6
 def _points(kind, key):
     "Mean sparsity, mean and half interval of `key` for each cycle that all seeds have finished"
     for rows in zip(*kind.records.values()):
@@ -108,7 +108,7 @@ def compare_figure(
 ) -> go.Figure:
     "Accuracy of the tickets, prunings and images seen against sparsity"
     panels = {'Test accuracy of the tickets (%)': (lambda r: r['ticket'] and r['ticket']['test_accuracy'], 100), 'Prunings': (lambda r: r['cycle'], 1),
-              'Images trained on to find it (millions)': (lambda r: r['samples_seen'], 1e-6)}
+              'Images trained on so far (millions)': (lambda r: r['samples_seen'], 1e-6)}
     fig = make_subplots(3, 1, shared_xaxes=True, row_heights=[.5, .25, .25], vertical_spacing=.08, subplot_titles=list(panels))
     for i, kind in enumerate(kinds):
         for row, (key, scale) in enumerate(panels.values(), 1): fig.add_traces(_band(kind, COLORS[i % len(COLORS)], key, scale, row), rows=row, cols=1)

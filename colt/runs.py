@@ -83,7 +83,7 @@ def record(
                 seconds=so_far['seconds'] + sum(r.seconds for r in cycle.runs),
                 ticket=ticket and accuracy(ticket), **({'controls': {how: accuracy(run) for how, run in controls.items()}} if controls else {}))
 
-# %% ../nbs/api/10_runs.ipynb #b05d41c9
+# %% ../nbs/api/10_runs.ipynb #f1c25068
 @contextmanager
 def _reading(path):
     "Turn whatever a damaged file causes into an error that names it"
@@ -91,9 +91,10 @@ def _reading(path):
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise ValueError(f"'{path}' is damaged ({type(e).__name__}: {e}); put back a copy, or begin another run") from None
 
+_told = 'cycle', 'sparsity', 'prune_rate', 'layers', 'agreement', 'parts', 'samples_seen', 'seconds', 'ticket'
 def _out_of_order(n): raise ValueError(f'there is another line where that of cycle {n} should be')
 
-# %% ../nbs/api/10_runs.ipynb #4580a7de
+# %% ../nbs/api/10_runs.ipynb #7bcab48f
 class RunFolder:
     "A run on disk"
     def __init__(self,
@@ -126,6 +127,7 @@ class RunFolder:
         with _reading(path):
             found = [json.loads(line) for line in path.read_text(encoding='utf-8').splitlines(keepends=True) if line.endswith('\n')]
             expected = ((self.exists() and self.about()['transfer']) or {}).get('cycles', range(len(found)))
+            if lost := [k for r in found for k in _told if k not in r]: raise ValueError(f"a line has no '{lost[0]}'")
             return [r for r, n in zip(found, expected, strict=len(found) > len(expected)) if r['cycle'] == n or _out_of_order(n)]
 
     def layers(self) -> list[dict[str, float]]: return [r['layers'] for r in self.records()] # layer -> sparsity, for each cycle
@@ -152,7 +154,7 @@ class RunFolder:
 
 def _digest(path): return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
-# %% ../nbs/api/10_runs.ipynb #ce3f8dc2
+# %% ../nbs/api/10_runs.ipynb #684aaee8
 def create_run(
     plan:'Plan|Transfer',
     path:str|Path, # a folder that does not exist, or is empty
@@ -161,11 +163,16 @@ def create_run(
     "Make the folder of a run; raise `ValueError` if something is there already, or nothing can be written"
     folder = RunFolder(path)
     try:
+        made = [folder.path]*(not folder.path.exists())
         folder.path.mkdir(parents=True, exist_ok=True)
-        if {f.name for f in folder.path.iterdir()} - {'tickets', 'votes', 'init.safetensors'}: # these are of a run that was killed here
+        if any(f.name not in ('tickets', 'votes', 'init.safetensors') and f.suffix != '.part' for f in folder.path.iterdir()): # these are of a run that was killed here
             raise ValueError(f"'{folder.path}' is not empty; nothing is overwritten: choose another name")
-        for sub in 'tickets', *['votes']*isinstance(plan, Plan): (folder.path/sub).mkdir(exist_ok=True)
-        init, start = _begin(plan, report)
+        subs = [folder.path/sub for sub in ('tickets', *['votes']*isinstance(plan, Plan))]
+        for sub in subs: sub.mkdir(exist_ok=True)
+        try: init, start = _begin(plan, report)
+        except BaseException:
+            for empty in subs + made: empty.rmdir()
+            raise
         write_whole(folder.path/'init.safetensors', save(init))
         _write_about(folder, plan, start=start)
     except OSError as e: raise ValueError(f"'{folder.path}' can't be written ({e.strerror}); name another folder") from None
@@ -290,7 +297,7 @@ def _provenance(recipe, dataset):
     return dict(arch=recipe.arch, dataset=recipe.dataset, classes=dataset.classes, shape=dataset.shape, recipe=recipe.identity,
                 data=dataset.fingerprint(), versions=versions())
 
-# %% ../nbs/api/10_runs.ipynb #ecfa46ee
+# %% ../nbs/api/10_runs.ipynb #e4e1cbe7
 def carry_out(
     plan:Plan,
     folder:RunFolder, # from `create_run` or `resume_run`
@@ -304,7 +311,7 @@ def carry_out(
         before = records[-1] if records else folder.about()['start']
         for cycle in cycles(plan.net, plan.parts, recipe, start, train, plan.match, report):
             ticket = cycle.ticket(**_provenance(recipe, plan.dataset))
-            known = cycle.runs[0] if len(plan.parts) == 1 else None # which is the ticket, trained on the whole task
+            known = cycle.runs[0] if len(plan.parts) == 1 and recipe.rewind in ('0', '0ep') else None # which is the ticket under its fresh head
             wanted = recipe.evaluate == 'each' or (recipe.evaluate == 'last' and (cycle.n == 0 or is_done(plan.net, cycle, recipe, plan.match)))
             judged = _judge(folder, ticket, cycle.init, plan.whole, recipe, report, known=known) if wanted else (known, {})
             before = record(cycle, plan.net, before, *judged)
@@ -313,7 +320,7 @@ def carry_out(
             add(before)
             yield before
 
-# %% ../nbs/api/10_runs.ipynb #53bb75ea
+# %% ../nbs/api/10_runs.ipynb #c164626a
 @dataclass(frozen=True)
 class Transfer:
     "Tickets of a run, and what they are to learn"
@@ -328,17 +335,18 @@ class Transfer:
 
     @property
     def about(self) -> dict[str, Any]:
-        return dict(transfer={'from': str(self.source.path), 'part1': self.part1, 'part2': self.part.name, 'adapt': self.adapt, 'cycles': list(self.numbers)})
+        return dict(transfer={'from': str(self.source.path.resolve()), 'part1': self.part1, 'part2': self.part.name, 'adapt': self.adapt, 'cycles': list(self.numbers)})
     @property
     def name(self) -> str:
-        tail = hashlib.sha256(json.dumps([self.about, self.recipe.identity], sort_keys=True).encode()).hexdigest()[:8]
+        told = self.about['transfer'] | {'from': self.source.path.name}
+        tail = hashlib.sha256(json.dumps([told, self.recipe.identity], sort_keys=True).encode()).hexdigest()[:8]
         return f'{self.source.path.name}-to-{self.recipe.dataset}-{tail}'
 
     def ticket(self, n:int) -> Ticket: # that of cycle `n`, or what `part1` made of it
         found, names = self.source.ticket(n), [p['name'] for p in self.source.records()[n]['parts']]
         return Ticket(self.source.init(), self.source.cycle(n).votes[names.index(self.part1)], found.meta) if self.part1 else found
 
-# %% ../nbs/api/10_runs.ipynb #622f3de0
+# %% ../nbs/api/10_runs.ipynb #5ccfe678
 def plan_transfer(
     source:RunFolder,
     recipe:Recipe, # how to train the tickets, and on what
@@ -346,6 +354,7 @@ def plan_transfer(
     part1:str='', # whose tickets: empty or `full` for the run's; `A`, `B` ... or a name such as `0-4` for one of its partitions
     part2:str='full', # what to train them on, as in `colt.partition.named`
     numbers:tuple[int, ...]=(), # cycles; by default, all
+    near:float|None=None, # instead: the cycle whose ticket is nearest to this sparsity, 0 to 1
     adapt:str='images', # as in `colt.transfer.planted`
 ) -> Transfer:
     "Find the tickets and load the data; raise `ValueError` for a part or cycle that does not exist, or another architecture than the tickets'"
@@ -359,6 +368,7 @@ def plan_transfer(
     if part1 not in letters: raise ValueError(f"'{source.path}' has no part '{part1}'; its parts are {', '.join(names)}")
     dataset = load(recipe.dataset, data, recipe.valid, recipe.seed, recipe.skip_corrupt)
     t = Transfer(source, numbers or tuple(range(len(rows))), letters[part1] if len(names) > 1 else '', recipe, dataset, named(dataset, part2, max(2, len(names))), adapt, {})
+    if near is not None: t = replace(t, numbers=(min(range(len(rows)), key=lambda n: abs(t.ticket(n).sparsity - near)),))
     dense, _ = planted(Ticket(source.init(), {}, source.ticket(0).meta), t.part, recipe, adapt)
     return replace(t, init=snapshot(dense))
 

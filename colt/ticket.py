@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['pack_mask', 'unpack_mask', 'Ticket', 'write_whole']
 
-# %% ../nbs/api/07_ticket.ipynb #3b02e587
+# %% ../nbs/api/07_ticket.ipynb #ef57858d
 import json, zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from .mask import Mask, Weights, alive, check_alike, sparsity
+from .mask import Mask, Weights, alive, apply_, check_alike, sparsity
 
 # %% ../nbs/api/07_ticket.ipynb #68c3c8de
 def pack_mask(
@@ -60,7 +60,7 @@ def _unrows(rows, layout, mask):
     if any(len(rows[row]) != n for row, n in used.items()): raise ValueError('more values than its layout names')
     return init
 
-# %% ../nbs/api/07_ticket.ipynb #e78c8a2d
+# %% ../nbs/api/07_ticket.ipynb #766c0e8e
 @dataclass(frozen=True)
 class Ticket:
     "A sparse initialisation: θ0 ⊙ mask"
@@ -102,7 +102,9 @@ class Ticket:
         state, init = wanted(net.state_dict()), wanted(self.init)
         check_alike('plant', {'the ticket': init, 'the network': state})
         for n, v in state.items(): v.copy_(init[n])
-        return {n: m.to(state[n].device) for n, m in wanted(self.mask).items()}
+        mask = {n: m.to(state[n].device) for n, m in wanted(self.mask).items()}
+        apply_(net, mask) # again: weights that are tied have a second name, under which they were just planted whole
+        return mask
 
 # %% ../nbs/api/07_ticket.ipynb #0764f0a9
 def _pack(ticket):

@@ -113,8 +113,8 @@ class Recipe:
         "8 hex digits that change with the identity"
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:8]
 
-# %% ../nbs/api/06_train.ipynb #ba0fcf62
-def _number(kind, fits): return lambda v: isinstance(v, kind) and not isinstance(v, bool) and math.isfinite(v) and fits(v)
+# %% ../nbs/api/06_train.ipynb #15291862
+def _number(kind, fits): return lambda v: isinstance(v, kind) and not isinstance(v, bool) and (isinstance(v, int) or math.isfinite(v)) and fits(v)
 def _optional(fits): return lambda v: v is None or fits(v)
 def _among(*words): return ' or '.join(words), lambda v: v in words
 def _shares(text):

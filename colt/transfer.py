@@ -5,20 +5,20 @@
 # %% auto #0
 __all__ = ['planted', 'train_ticket', 'reinit', 'shuffle', 'random', 'control']
 
-# %% ../nbs/api/09_transfer.ipynb #930c023b
+# %% ../nbs/api/09_transfer.ipynb #a9fa444a
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from .data import generator
-from .mask import Mask, Weights
+from .mask import Mask, Weights, apply_
 from .models import Net, create
 from .partition import Part
 from .ticket import Ticket
 from .train import CONTROLS, Progress, Recipe, Run, fit
 
-# %% ../nbs/api/09_transfer.ipynb #d47cf1a7
+# %% ../nbs/api/09_transfer.ipynb #2026eafd
 def planted(
     ticket:Ticket, # its `meta` says for which `shape` of images it was made; by default, for those of `part`
     part:Part, # decides the number of outputs
@@ -32,7 +32,10 @@ def planted(
     if adapt == 'images' and own != theirs: net.takes = own
     first, *_ = state = net.state_dict()
     fits = first not in ticket.init or ticket.init[first].shape == state[first].shape
-    return net, ticket.plant(net, ('head',) if fits else ('head', first.rpartition('.')[0]))
+    mask = ticket.plant(net, ('head',) if fits else ('head', first.rpartition('.')[0]))
+    mask |= {n: m for n, m in ticket.mask.items() if n.startswith('head.') and m.shape == state[n].shape} # a pruned head is fresh, and pruned
+    apply_(net, mask)
+    return net, mask
 
 def train_ticket(
     ticket:Ticket,
@@ -72,7 +75,7 @@ def random(
 
 def _any(m:Tensor, g): return m.flatten()[torch.randperm(m.numel(), generator=g)].view_as(m)
 
-# %% ../nbs/api/09_transfer.ipynb #8b2d4aa9
+# %% ../nbs/api/09_transfer.ipynb #3f7f36d5
 def control(
     how:str, # one of `colt.train.CONTROLS`
     ticket:Ticket,
@@ -81,6 +84,7 @@ def control(
 ) -> Ticket:
     "A control of `ticket`; raise `ValueError` if there is none of this name"
     if how not in CONTROLS: raise ValueError(f"there is no control '{how}'; choose one of {', '.join(CONTROLS)}")
+    if 'shape' not in ticket.meta: raise ValueError(f"control: the ticket does not say for which shape of images it was made; call {how} with what it needs")
     g = generator(recipe.seed, 'control', how, ticket.meta.get('cycle', 0))
     if how != 'reinit': return (shuffle if how == 'shuffle' else random)(ticket, init, g)
     shape, seed = ticket.meta['shape'], generator(recipe.seed, 'reinit').initial_seed()

@@ -172,7 +172,7 @@ MISTAKES = {'--dataset cifar11': 'fashionmnist', '--arch_type conv4': 'resnet18'
             '--arch_type fc1 --linear_prune_ratio 0': 'nothing to prune', '--out file': "can't be written",
             '--out file/x': "can't be written", '--max_cycles -1': '0 or more', '--milestones 2': 'from 0 to 1',
             '--frobnicate': 'frobnicate',
-            '--valid 0.0001': 'no valid images', '--valid 0.9999': 'no train images', '--crop 99999': '0 to 1000', '--name=-x': "'-x'",
+            '--valid 0.0001': 'no validation images', '--valid 0.9999': 'no train images', '--crop 99999': '0 to 1000', '--name=-x': "'-x'",
             '--match nothing --prune_type colt': 'no run'}
 
 

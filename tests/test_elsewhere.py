@@ -140,7 +140,7 @@ def test_comparison(colt, tmp_path):
     lines = [line for line in text.splitlines() if 'and 2 more' in line and '80 %' in line]
     assert len(lines) == 3 and all('±' in line for line in lines) and lines[0].split()[2].startswith('colt-0')
     told = {line.split()[2]: line for line in lines}
-    assert ('not told apart' in told['rival-0']) or told['rival-0'].endswith(('higher', 'lower'))
+    assert told['rival-0'].endswith(('not told apart', 'higher', 'lower')) # at the same sparsities a difference is one, or none
     assert 'prune_type' in text and 'a run of colt with 2 partitions' in text
     rows = list(csv.DictReader((tmp_path/'compare.csv').open()))
     for s in range(3):
@@ -149,6 +149,44 @@ def test_comparison(colt, tmp_path):
         assert [float(r['test_accuracy']) for r in mine] == [r['ticket']['test_accuracy'] for r in records]
     page = (tmp_path/'compare.html').read_text()
     assert 'colt-0 and 2 more (3 seeds)' in page and '<script src=' not in page
+
+
+def test_a_rewound_lottery_ticket_and_its_controls_begin_with_the_same_head(colt, tmp_path):
+    fine(colt(f'prune {FAST} --prune_type lth --rewind 5 --max_cycles 1 --evaluate each --controls shuffle --name late'))
+    fine(colt('transfer --from late --controls shuffle --name again'))
+    late, again = (RunFolder(tmp_path/'runs'/n).records() for n in ('late', 'again'))
+    assert late[0]['ticket'] == late[0]['controls']['shuffle'] # all alive: there is nothing to shuffle
+    assert [(r['ticket'], r['controls']) for r in late] == [(r['ticket'], r['controls']) for r in again]
+
+
+def test_a_pruned_head_stays_pruned(colt, tmp_path):
+    fine(colt(f'prune {FAST} --prune_type lth --output_prune_ratio 0.4 --max_cycles 2 --name run'))
+    fine(colt('transfer --from run --name again'))
+    run, again = (RunFolder(tmp_path/'runs'/n).records() for n in ('run', 'again'))
+    assert [(r['sparsity'], r['layers'], r['ticket']) for r in run] == [(r['sparsity'], r['layers'], r['ticket']) for r in again]
+    t = RunFolder(tmp_path/'runs/again').ticket(2)
+    assert 0 < (~t.mask['head.weight']).sum() == (t.init['head.weight'] == 0).sum()
+
+
+def test_transfers_are_replicates_by_the_seed_that_found_their_tickets(colt):
+    for s in 0, 1: fine(colt(f'prune {FAST} --max_cycles 1 --seed {s} --name run-{s}'))
+    for s in 0, 1: fine(colt(f'transfer --from run-{s} --seed 5 --name five-{s}'))
+    fine(colt('transfer --from run-0 --seed 6 --name six'))
+    fine(colt('transfer --from run-0 --cycle 1 --name one'))
+    assert fine(colt('compare five-0 five-1 --at 0')).splitlines()[1].split()[:7] == ['0', '%', 'five-0', 'and', '1', 'more', '2']
+    text = fine(colt('compare five-0 six one --at 0.5'))
+    assert [line.split()[2:4] for line in text.splitlines() if line.startswith('   50 %')] == [['five-0', '1'], ['six', '1'], ['one', '1']]
+
+
+def test_what_a_kill_leaves_behind_is_no_obstacle(colt, tmp_path):
+    folder = tmp_path/'runs/run'
+    for sub in 'tickets', 'votes': (folder/sub).mkdir(parents=True)
+    (folder/'.init.safetensors.part').write_bytes(b'half')
+    code, _, err = colt('prune --resume --name run')
+    assert code == 2 and 'leave out --resume' in err
+    fine(colt(f'prune {FAST} --rewind 2 --max_cycles 0 --name run'))
+    code, _, err = colt(f'prune {FAST} --rewind 5 --lr 1e30 --warmup 0 --optimizer sgd --name wild')
+    assert code == 1 and err.count('\n') == 1 and not (tmp_path/'runs/wild').exists()
 
 
 def test_mistakes_are_one_line_and_exit_code_2(small, colt, tmp_path):
@@ -161,7 +199,8 @@ def test_mistakes_are_one_line_and_exit_code_2(small, colt, tmp_path):
         'transfer --from run --cycle 7': 'no cycle 7', 'transfer --from run --bias yes': 'biases', 'transfer --from run --controls dice': 'reinit',
         'transfer --from run --lr -1': 'above 0', 'transfer --resume --name run': 'no transfer',
         'transfer --from run --output_class 3': '10 outputs', 'compare run other': 'different data', 'compare run run': 'twice',
-        'compare nothing': 'no run', 'compare run --save nowhere': 'not a folder', 'compare': 'RUN', 'prune --overlap 3': '2 votes',
+        'compare nothing': 'no run', 'compare run --save nowhere': 'not a folder',
+        'compare run --at -1': 'from 0 to below 1', 'compare': 'RUN', 'prune --overlap 3': '2 votes',
         'prune --overlap most': 'all, any', 'prune --rewind soon': '2ep', 'prune --rewind 99ep': 'earlier', 'prune --controls dice': 'reinit',
         'prune --precision fp8': 'bf16', 'prune --stem huge': 'small or large', 'prune --partition_by size': 'class or random',
         'prune --one_shot --max_cycles 1 --sparsity 2': 'between 0 and 1'}
