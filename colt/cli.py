@@ -52,7 +52,7 @@ def _setting(group, field, doc, shown=None):
 class _Parser(argparse.ArgumentParser):
     def error(self, message) -> NoReturn: self.exit(2, f'{self.prog}: {message} (--help lists every flag)\n')
 
-# %% ../nbs/api/14_cli.ipynb #80122e60
+# %% ../nbs/api/14_cli.ipynb #5aa8d540
 def _command_parser(prog, description, example):
     p = _Parser(prog, description=description, allow_abbrev=False, epilog=f'example: {example}')
     p.add_argument('--version', action='version', version=f'colt {colt.__version__}')
@@ -72,6 +72,7 @@ def _run_flags(p):
     run.add_argument('--output_class', type=int, metavar='N', help="outputs of the networks; they follow from the data, and an N that disagrees is an error")
     return run
 
+# %% ../nbs/api/14_cli.ipynb #a9d21bc7
 def parser() -> argparse.ArgumentParser:
     "All flags of `colt-prune`"
     p = _command_parser('colt-prune', 'Find a COLT or lottery ticket. With no flags: a COLT ticket of conv3 on handwritten digits, in a minute.',
@@ -131,7 +132,7 @@ def _recipe(args, given):
     if not (layers := other.layers()): raise ValueError(f"--match {args.match}: this run has no finished cycle")
     return replace(other.recipe, **(follow | given)), layers
 
-# %% ../nbs/api/14_cli.ipynb #104030ef
+# %% ../nbs/api/14_cli.ipynb #70c8d0f8
 def _check_flags(args):
     "Raise `ValueError` for a name that is none, or a data folder that is none"
     if args.name is not None and not re.fullmatch(r'\w[\w.+=-]{0,199}', args.name):
@@ -154,6 +155,7 @@ def _nothing(args, folder):
     why = 'it ended before it had begun: leave out --resume and say all of its settings again' if folder.path.is_dir() else _runs_in(args.out)
     return ValueError(f"--resume: there is no run '{folder.path}'; {why}")
 
+# %% ../nbs/api/14_cli.ipynb #20afac75
 def _folder(args, p):
     "The folder of the run to come; raise `ValueError` if that would overwrite one, or if there is none to resume"
     folder = RunFolder(Path(args.out)/(args.name or p.name))
@@ -314,7 +316,7 @@ def _transfer_recipe(args, was):
     ends = dict(controls='', evaluate='last', device=_device(args) if args.gpu is not None or args.device else was.device)
     return replace(was, dataset=dataset, **ends | {k: getattr(usual, k) for k in new} | given)
 
-# %% ../nbs/api/14_cli.ipynb #3d9c64e8
+# %% ../nbs/api/14_cli.ipynb #32e4bddb
 def _plan_transfer(args):
     "The tickets and what they are to learn; raise `ValueError` for any mistake in the flags"
     _check_flags(args)
@@ -339,6 +341,7 @@ def _plan_transfer(args):
     _check_outputs(args, len(p.part.classes), f'part {p.part.name} of {p.recipe.dataset}')
     return p
 
+# %% ../nbs/api/14_cli.ipynb #191e8a69
 def _transfer(stage, args):
     p, console = _plan_transfer(args), stage.console
     what = f"{len(p.numbers)} ticket{'s'*(len(p.numbers) > 1)} of {p.source.path}{f', by the vote of part {p.part1}' if p.part1 else ''}, on part {p.part.name} of {p.recipe.dataset} by {p.recipe.optimizer}"

@@ -54,7 +54,7 @@ def verdict(
     if abs(mean) <= half or half < 1e-9: return 'not told apart' # seeds that differ by exactly as much are a coincidence of few images
     return 'higher' if mean > 0 else 'lower'
 
-# %% ../nbs/api/11_compare.ipynb #84806d83
+# %% ../nbs/api/11_compare.ipynb #0bea5dcd
 @dataclass(frozen=True)
 class Kind:
     "Runs that differ in their seed alone"
@@ -68,6 +68,7 @@ class Kind:
     @cached_property
     def settings(self) -> dict[str, Any]: return _settings(self.runs[0])
 
+# %% ../nbs/api/11_compare.ipynb #86121ab5
 def _source(run):
     "The run whose tickets a transfer trains, if it is still there"
     moved = run.about()['transfer']
@@ -86,7 +87,7 @@ def _settings(run):
     return found | {k: moved[k] for k in ('part1', 'part2', 'adapt')} | {'from': _settings(source) if source else moved['from'], 'cycles': 'all' if every else moved['cycles'],
                                                                          'seed': '' if run.recipe.seed == _seed(run) else run.recipe.seed}
 
-# %% ../nbs/api/11_compare.ipynb #b8a7fe97
+# %% ../nbs/api/11_compare.ipynb #05b57334
 def kinds_of(
     runs:Sequence[RunFolder], # in the order in which they are to be shown
 ) -> list[Kind]:
@@ -107,6 +108,7 @@ def kinds_of(
         return (short if firsts.count(short) == 1 else str(members[0].path)) + (f' and {len(members) - 1} more' if len(members) > 1 else '')
     return [Kind(name(members), tuple(sorted(members, key=_seed))) for _, members in found]
 
+# %% ../nbs/api/11_compare.ipynb #9bd88a07
 def _check_data(a, b):
     "Raise `ValueError` unless both runs were tested on the same images"
     (x, p), (y, q) = (((about := run.about())['data'], (about['transfer'] or {}).get('part2')) for run in (a, b))

@@ -154,7 +154,7 @@ class RunFolder:
 
 def _digest(path): return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
-# %% ../nbs/api/10_runs.ipynb #684aaee8
+# %% ../nbs/api/10_runs.ipynb #9de2c42f
 def create_run(
     plan:'Plan|Transfer',
     path:str|Path, # a folder that does not exist, or is empty
@@ -178,6 +178,7 @@ def create_run(
     except OSError as e: raise ValueError(f"'{folder.path}' can't be written ({e.strerror}); name another folder") from None
     return folder
 
+# %% ../nbs/api/10_runs.ipynb #ba26bc7e
 def _begin(plan, report):
     "θ0 or θk, and what it cost to get there"
     if plan.recipe.rewind in ('0', '0ep') or not isinstance(plan, Plan): return plan.init, None

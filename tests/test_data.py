@@ -29,14 +29,6 @@ SHAPES = {'mnist': (1, 28, 28), 'fashionmnist': (1, 28, 28), 'cifar10': (3, 32, 
           'imagenet': (3, 224, 224)}
 
 
-@pytest.fixture(scope='session')
-def made(tmp_path_factory):
-    "All six sets in one folder; not to be changed"
-    root = tmp_path_factory.mktemp('sets')
-    for name in sets.SETS: sets.make(root, name)
-    return root
-
-
 @pytest.fixture
 def at(tmp_path):
     "Make one set, which may be damaged: its folder, and a function that loads it"
@@ -52,12 +44,12 @@ def damage(path, keep=700): path.write_bytes(path.read_bytes()[:keep])
 # The six sets
 
 @pytest.mark.parametrize('name', sets.SETS)
-def test_a_set_in_its_true_format(made, name):
-    d = load(name, made)
+def test_a_set_in_its_true_format(small, name):
+    d = load(name, small)
     assert tuple(len(s) for s in (d.train, d.valid, d.test)) == COUNTS[name] and d.shape == d.test.shape == SHAPES[name]
     assert d.train.y.bincount(minlength=len(d.classes)).min() >= 2 and len(d.classes) == len(d.test.y.unique())
-    assert load(name, made).fingerprint() == d.fingerprint() != load(name, made, seed=1).fingerprint()
-    halves = load(name, made, valid=.4) # of which every class has some
+    assert load(name, small).fingerprint() == d.fingerprint() != load(name, small, seed=1).fingerprint()
+    halves = load(name, small, valid=.4) # of which every class has some
     for parts in by_class(halves, 2), at_random(halves, 1): assert sum(len(p.train) for p in parts) == len(halves.train)
     part = by_class(d, 2)[1]
     (x, y), = part.test.batches([torch.arange(len(part.test))])
@@ -65,9 +57,9 @@ def test_a_set_in_its_true_format(made, name):
 
 
 @pytest.mark.parametrize('name', sets.SETS)
-def test_its_classes_can_be_told_apart(made, name):
+def test_its_classes_can_be_told_apart(small, name):
     "By the nearest mean picture, an independent and humble judge"
-    d = load(name, made, valid=.05)
+    d = load(name, small, valid=.05)
     x, z = (pixels(s).float().flatten(1) for s in (d.train, d.test))
     means = torch.stack([x[d.train.y == c].mean(0) for c in range(len(d.classes))])
     right = (torch.cdist(z, means).argmin(1) == d.test.y).float().mean()
@@ -108,9 +100,9 @@ def test_what_can_not_be_fetched():
     with pytest.raises(ConnectionError, match=r'could not be downloaded \(no network\)'): data._fetch('MNIST', 'data', refuse)
 
 
-def test_the_dialect_of_cifar_is_the_true_one(made):
+def test_the_dialect_of_cifar_is_the_true_one(small):
     for name, file, key in ('cifar10', 'cifar-10-batches-py/test_batch', 'labels'), ('cifar100', 'cifar-100-python/test', 'fine_labels'):
-        found, test = pickle.loads((made/file).read_bytes(), encoding='latin1'), load(name, made).test # Python itself reads our files
+        found, test = pickle.loads((small/file).read_bytes(), encoding='latin1'), load(name, small).test # Python itself reads our files
         assert np.array_equal(found['data'].reshape(test.x.shape), test.x.numpy()) and found[key] == test.y.tolist()
         assert test.classes[9] == 'kind 9'
 
@@ -370,8 +362,8 @@ def test_corrupt_pictures_are_skipped_and_counted(at, name):
         assert again(skip_corrupt=True).fingerprint() == d.fingerprint() # as if they had never been there
 
 
-def test_other_loaders_ignore_what_is_corrupt(made):
-    assert load('mnist', made, skip_corrupt=True).fingerprint() == load('mnist', made).fingerprint()
+def test_other_loaders_ignore_what_is_corrupt(small):
+    assert load('mnist', small, skip_corrupt=True).fingerprint() == load('mnist', small).fingerprint()
 
 
 def test_moments_of_files(album, monkeypatch):
@@ -385,9 +377,9 @@ def test_moments_of_files(album, monkeypatch):
     assert len(many.moments[0]) == 3 and len(seen) == 1000 and seen == [i*1800//1000 for i in range(1000)]
 
 
-def test_the_fingerprint_of_files(made, tmp_path):
-    shutil.copytree(made/'imagenet', tmp_path/'imagenet')
-    first, elsewhere = load('imagenet', made), load('imagenet', tmp_path)
+def test_the_fingerprint_of_files(small, tmp_path):
+    shutil.copytree(small/'imagenet', tmp_path/'imagenet')
+    first, elsewhere = load('imagenet', small), load('imagenet', tmp_path)
     assert first.fingerprint() == elsewhere.fingerprint() # a folder may move
     assert len({s.fingerprint() for s in (first.train, first.valid, first.test)}) == 3
     test, path = first.test, Path(elsewhere.test.x.path(0))
@@ -400,13 +392,13 @@ def test_the_fingerprint_of_files(made, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
-def test_pictures_are_never_all_in_memory(made):
+def test_pictures_are_never_all_in_memory(small):
     "In a fresh process, whose greatest size is known: 1,200 pictures are 180 MB as bytes, of which a few batches of 2 MB are on their way"
     program = rf'''
 import re, torch
 from pathlib import Path
 from colt.data import load
-train = load('imagenet', {str(made)!r}).train
+train = load('imagenet', {str(small)!r}).train
 def greatest(): return int(re.search(r'VmHWM:\s*(\d+)', Path('/proc/self/status').read_text())[1])/1024 # getrusage would remember the process before `exec`
 order, n = torch.arange(1200).remainder(len(train)).split(16), 0
 next(iter(train.batches([order[0]], [torch.rand(16, 4)]))) # everything is imported
@@ -420,8 +412,8 @@ print(n, greatest() - before)
 
 # Your own
 
-def test_a_folder_in_memory_and_in_files_is_the_same(made, tmp_path):
-    inside, outside = (from_folder(made/'imagenet/train', 32, memory=m) for m in (True, False))
+def test_a_folder_in_memory_and_in_files_is_the_same(small, tmp_path):
+    inside, outside = (from_folder(small/'imagenet/train', 32, memory=m) for m in (True, False))
     assert isinstance(inside.x, torch.Tensor) and isinstance(outside.x, Files) and inside.classes == outside.classes == tuple(sorted(sets.WNIDS))
     assert torch.equal(inside.x, pixels(outside)) and torch.equal(inside.y, outside.y)
     (folder := tmp_path/'b').mkdir()
@@ -433,8 +425,8 @@ def test_a_folder_in_memory_and_in_files_is_the_same(made, tmp_path):
     with pytest.raises(ValueError, match='is not a folder'): from_folder(tmp_path/'nowhere')
 
 
-def test_a_picture_stays_found_when_the_process_moves(made, monkeypatch):
-    monkeypatch.chdir(made)
+def test_a_picture_stays_found_when_the_process_moves(small, monkeypatch):
+    monkeypatch.chdir(small)
     images = from_folder('imagenet/val', 16, memory=False)
     monkeypatch.chdir('/')
     assert len(pixels(images)) == 8
@@ -462,15 +454,15 @@ def test_arrays_of_any_kind():
     with pytest.raises(ValueError, match='there are 2 classes'): from_arrays(a, y, 'ab')
 
 
-def test_data_sets_of_others(made):
+def test_data_sets_of_others(small):
     from torchvision.datasets import FakeData, ImageFolder
-    folder = ImageFolder(made/'imagenet/train', T.Compose([T.Resize(36), T.CenterCrop(32)]))
+    folder = ImageFolder(small/'imagenet/train', T.Compose([T.Resize(36), T.CenterCrop(32)]))
     found = from_dataset(folder)
     assert found.classes == tuple(folder.classes) and found.y.tolist() == folder.targets and found.shape == (3, 32, 32)
     assert torch.equal(found.x[5], TF.pil_to_tensor(folder[5][0]))
     folder.transform = T.Compose([folder.transform, T.ToTensor()])
     assert torch.equal(from_dataset(folder).x, found.x)
-    with pytest.raises(ValueError, match=r'picture 1 is .*, picture 0 is .*bring them to one size'): from_dataset(ImageFolder(made/'imagenet/train'))
+    with pytest.raises(ValueError, match=r'picture 1 is .*, picture 0 is .*bring them to one size'): from_dataset(ImageFolder(small/'imagenet/train'))
     grey = from_dataset([(Image.fromarray(np.full((5, 4), i, np.uint8)), torch.tensor(i)) for i in range(3)])
     assert grey.shape == (1, 5, 4) and grey.x[:, 0, 0, 0].tolist() == grey.y.tolist() == [0, 1, 2]
     assert from_dataset([(Image.new('P', (4, 5)), 0)]).shape == (3, 5, 4)
