@@ -6,7 +6,7 @@
 __all__ = ['COLORS', 'accuracy_traces', 'survival_map', 'agreement_traces', 'run_figure', 'compare_figure', 'save_page',
            'save_report', 'save_comparison']
 
-# %% ../nbs/api/12_plot.ipynb #807d37b8
+# %% ../nbs/api/12_plot.ipynb #a393a178
 from html import escape
 from math import log10
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from .compare import Kind, differences, interval, table
+from .compare import Kind, accuracy_told, differences, interval, table
 from .ticket import write_whole
 
 # %% ../nbs/api/12_plot.ipynb #818b925f
@@ -142,7 +142,7 @@ def save_report(
     "Write `run_figure` as a page"
     save_page(path, title, run_figure(records))
 
-# %% ../nbs/api/12_plot.ipynb #d14ddcdd
+# %% ../nbs/api/12_plot.ipynb #ebf7a880
 def _html_table(head, rows):
     cells = lambda tag, row: '<tr>' + ''.join(f'<{tag}>{escape(str(c))}</{tag}>' for c in row) + '</tr>'
     return f'<div class="wide"><table>{cells("th", head)}{"".join(cells("td", r) for r in rows)}</table></div>'
@@ -152,8 +152,7 @@ def save_comparison(
     path:str|Path, # an HTML file, 5 MB
 ):
     "Write `compare_figure`, the table and what differs as a page"
-    def accuracy(r): return '-' if r['accuracy'] is None else f"{100*r['accuracy']:.2f} %" + (f" ± {100*r['half']:.2f}" if r['half'] is not None else '')
-    rows = [[f"{100*r['level']:g} %", r['kind'], r['seeds'], f"{r['prunings']:.1f}", f"{100*r['sparsity']:.2f} %", accuracy(r), f"{r['samples_seen']:,.0f}", f"{r['seconds']:.1f}", r['verdict']]
+    rows = [[f"{100*r['level']:g} %", r['kind'], r['seeds'], f"{r['prunings']:.1f}", f"{100*r['sparsity']:.2f} %", accuracy_told(r), f"{r['samples_seen']:,.0f}", f"{r['seconds']:.1f}", r['verdict']]
             for r in table(kinds)]
     save_page(path, 'Runs compared', compare_figure(kinds), '<h2>The first ticket that is at least so sparse</h2>',
               _html_table(['at', 'run', 'seeds', 'prunings', 'sparsity', 'test accuracy (95 %)', 'images seen', 'seconds', 'against the first'], rows),
