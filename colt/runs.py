@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['Plan', 'plan', 'record', 'RunFolder', 'create_run', 'versions', 'resume_run', 'save_state', 'load_state', 'fit_kept',
-           'carry_out', 'Transfer', 'plan_transfer', 'carry_over']
+           'carry_out', 'judge', 'Transfer', 'plan_transfer', 'carry_over']
 
-# %% ../nbs/api/10_runs.ipynb #ada26ef9
+# %% ../nbs/api/10_runs.ipynb #e7d9f3c0
 import hashlib, json, os, platform, shutil, time, warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,13 +25,14 @@ from .cycle import Cycle, cycles, first_mask, is_done, train_in_turn
 from .data import Dataset, load
 from .mask import Mask, Weights, layer_sparsity, prune_rate
 from .models import create
+from .overlap import tally
 from .partition import Part, at_random, by_class, named
 from .rewind import rewind_, snapshot
 from .ticket import Ticket, pack_mask, unpack_mask, write_whole
 from .train import Progress, Recipe, Run, State, advance_, epochs, finish, rewind_steps
 from .transfer import control, planted
 
-# %% ../nbs/api/10_runs.ipynb #1054d5ae
+# %% ../nbs/api/10_runs.ipynb #2c472f4b
 @dataclass(frozen=True)
 class Plan:
     "A recipe and what follows from it"
@@ -42,29 +43,33 @@ class Plan:
     net: nn.Module # all networks of the run are trained in it
     init: Weights # θ0
     match: list[dict[str, float]] # layer -> sparsity for each cycle of the run that is followed; empty if none is
+    head: str = 'head' # name of the last linear layer of `net`
 
     @property
     def name(self) -> str: return f'{self.recipe.prune_type}-{self.recipe.arch}-{self.recipe.dataset}-{self.recipe.id}'
     @property
     def about(self) -> dict[str, Any]: return {} # what `recipe.json` says of it beside the recipe
 
-# %% ../nbs/api/10_runs.ipynb #273be940
+# %% ../nbs/api/10_runs.ipynb #14daa3da
 def plan(
     recipe:Recipe,
-    data:str|Path='data', # folder of the data sets
+    data:str|Path|Dataset='data', # folder of the data sets; or your own images, already split
     match:list[dict[str, float]]|None=None, # the sparsities to follow, as `RunFolder.layers` gives them
-) -> Plan:
+    net:nn.Module|None=None, # your own network instead of the recipe's; its weights are θ0
+    head:str='head', # name of the last linear layer
+) -> Plan: # with a network of your own, tickets are not trained on the whole task: who but you could make one with that many outputs?
     "Load the data and create the network; raise `ValueError` if the recipe can't be followed"
-    dataset = load(recipe.dataset, data, recipe.valid, recipe.seed, recipe.skip_corrupt)
+    dataset = data if isinstance(data, Dataset) else load(recipe.dataset, data, recipe.valid, recipe.seed, recipe.skip_corrupt)
     in_order = recipe.partition_by == 'class' or recipe.partition == 1
     parts, (whole,) = by_class(dataset, recipe.partition) if in_order else at_random(dataset, recipe.partition, recipe.seed), by_class(dataset, 1)
-    net = create(recipe.arch, max(len(p.classes) for p in parts), dataset.shape, recipe.seed, recipe.stem)
-    mask, _ = first_mask(net, recipe), rewind_steps(recipe, len(whole.train))
+    if net is None: net = create(recipe.arch, max(len(p.classes) for p in parts), dataset.shape, recipe.seed, recipe.stem)
+    else: recipe = replace(recipe, evaluate='no', controls='')
+    mask, _ = first_mask(net, recipe, head), rewind_steps(recipe, len(whole.train))
     if match and match[0].keys() != mask.keys():
         raise ValueError(f"match: the other run prunes {', '.join(match[0])}, and this one {', '.join(mask)}; use the same architecture, and ratios above 0 for the same kinds")
-    return Plan(recipe, dataset, parts, whole, net, snapshot(net), match or [])
+    return Plan(recipe, dataset, parts, whole, net, snapshot(net), match or [], head)
 
-# %% ../nbs/api/10_runs.ipynb #42075f4e
+# %% ../nbs/api/10_runs.ipynb #d2086f84
 def record(
     cycle:Cycle,
     net:nn.Module, # any of the run's networks; only its layers are looked at
@@ -75,13 +80,19 @@ def record(
     "One line of `cycles.jsonl`"
     agreed, told = cycle.agreement, ('classes', 'valid_accuracy', 'test_accuracy', 'best_epoch', 'epochs', 'samples', 'seconds')
     so_far = before or dict(samples_seen=0, seconds=0.)
-    def accuracy(run): return dict(valid_accuracy=run.valid_accuracy, test_accuracy=run.test_accuracy)
     return dict(cycle=cycle.n, sparsity=cycle.sparsity, prune_rate=prune_rate(net, cycle.mask), layers=layer_sparsity(cycle.mask),
-                agreement=agreed and dict(all=agreed.all, layers=agreed.layers, chance=agreed.chance),
-                parts=[dict(name=r.part, **{k: getattr(r, k) for k in told}) for r in cycle.runs],
+                votes=tally(list(cycle.votes), cycle.mask) if cycle.votes else None, agreement=agreed and asdict(agreed),
+                parts=[dict(name=r.part, **{k: getattr(r, k) for k in told}, history=_columns(r.history)) for r in cycle.runs],
                 samples_seen=so_far['samples_seen'] + sum(r.samples for r in cycle.runs),
                 seconds=so_far['seconds'] + sum(r.seconds for r in cycle.runs),
-                ticket=ticket and accuracy(ticket), **({'controls': {how: accuracy(run) for how, run in controls.items()}} if controls else {}))
+                **_judged(ticket, controls))
+
+def _judged(ticket, controls):
+    def accuracy(run): return dict(valid_accuracy=run.valid_accuracy, test_accuracy=run.test_accuracy)
+    return dict(ticket=ticket and accuracy(ticket), **({'controls': {how: accuracy(run) for how, run in controls.items()}} if controls else {}))
+
+def _columns(history): return {k: [h[k] for h in history] for k in (history[0] if history else ())}
+def _rows(columns): return tuple(dict(zip(columns, row)) for row in zip(*columns.values()))
 
 # %% ../nbs/api/10_runs.ipynb #f1c25068
 @contextmanager
@@ -94,7 +105,7 @@ def _reading(path):
 _told = 'cycle', 'sparsity', 'prune_rate', 'layers', 'agreement', 'parts', 'samples_seen', 'seconds', 'ticket'
 def _out_of_order(n): raise ValueError(f'there is another line where that of cycle {n} should be')
 
-# %% ../nbs/api/10_runs.ipynb #7bcab48f
+# %% ../nbs/api/10_runs.ipynb #45748b0f
 class RunFolder:
     "A run on disk"
     def __init__(self,
@@ -144,13 +155,22 @@ class RunFolder:
 
     def cycle(self,
         n:int, # number of a finished cycle
-    ) -> Cycle: # without its runs, whose weights are not kept
+    ) -> Cycle: # its runs have weights only where these were kept, and then those that were alive, in 16 bits
         "Read a cycle back: what is needed to look at it, or to go on after it"
         mask, path = self.ticket(n).mask, self.file('votes', n)
         shapes = {k: tuple(m.shape) for k, m in mask.items()}
-        if self.about()['transfer']: return Cycle(n, self.init(), mask, (), ()) # nobody voted
+        if self.about()['transfer']: return Cycle(n, self.init(), mask, self._runs(n, mask), ()) # nobody voted
         with _reading(path): votes = tuple(unpack_mask(bits, shapes, mask) for _, bits in sorted(load_file(path).items()))
-        return Cycle(n, self.init(), mask, (), votes)
+        return Cycle(n, self.init(), mask, self._runs(n, mask), votes)
+
+    def _runs(self, n, mask):
+        path = self.file('trained', n)
+        with _reading(path):
+            kept = load_file(path) if path.is_file() else {}
+            def weights(i): return {k: torch.zeros(m.shape).masked_scatter_(m, kept[f'{i:03}/{k}'].float()) for k, m in mask.items()} if kept else {}
+            found:list[dict] = next((r['parts'] for r in self.records() if r['cycle'] == n), [])
+            return tuple(Run(part=p['name'], classes=tuple(p['classes']), weights=weights(i), history=_rows(p.get('history', {})),
+                             **{k: p[k] for k in ('valid_accuracy', 'test_accuracy', 'best_epoch', 'epochs', 'samples', 'seconds')}) for i, p in enumerate(found))
 
 def _digest(path): return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
@@ -298,11 +318,12 @@ def _provenance(recipe, dataset):
     return dict(arch=recipe.arch, dataset=recipe.dataset, classes=dataset.classes, shape=dataset.shape, recipe=recipe.identity,
                 data=dataset.fingerprint(), versions=versions())
 
-# %% ../nbs/api/10_runs.ipynb #e4e1cbe7
+# %% ../nbs/api/10_runs.ipynb #7efc1a7b
 def carry_out(
     plan:Plan,
     folder:RunFolder, # from `create_run` or `resume_run`
     report:Callable[[Progress], None]|None=None, # told after every batch
+    keep:bool=False, # also keep what the living weights became in each training, in 16 bits
 ) -> Iterator[dict[str, Any]]: # what is written of each cycle, once it is written
     "Run the cycles that are not done yet. Errors as in `colt.cycle.cycles`"
     train, recipe = partial(train_in_turn, fit=partial(fit_kept, folder)), plan.recipe
@@ -310,7 +331,7 @@ def carry_out(
     with _recording(folder) as (records, add):
         start = folder.cycle(records[-1]['cycle']) if records else None
         before = records[-1] if records else folder.about()['start']
-        for cycle in cycles(plan.net, plan.parts, recipe, start, train, plan.match, report):
+        for cycle in cycles(plan.net, plan.parts, recipe, start, train, plan.match, report, plan.head):
             ticket = cycle.ticket(**_provenance(recipe, plan.dataset))
             known = cycle.runs[0] if len(plan.parts) == 1 and recipe.rewind in ('0', '0ep') else None # which is the ticket under its fresh head
             wanted = recipe.evaluate == 'each' or (recipe.evaluate == 'last' and (cycle.n == 0 or is_done(plan.net, cycle, recipe, plan.match)))
@@ -318,8 +339,30 @@ def carry_out(
             before = record(cycle, plan.net, before, *judged)
             ticket.save(folder.file('tickets', cycle.n))
             write_whole(folder.file('votes', cycle.n), save({f'{i:03}': pack_mask(vote, cycle.mask) for i, vote in enumerate(cycle.votes)}))
+            if keep: _keep_trained(folder, cycle)
             add(before)
             yield before
+
+def _keep_trained(folder, cycle):
+    (path := folder.file('trained', cycle.n)).parent.mkdir(exist_ok=True)
+    write_whole(path, save({f'{i:03}/{n}': run.weights[n][m].half().cpu() for i, run in enumerate(cycle.runs) for n, m in cycle.mask.items()}))
+
+# %% ../nbs/api/10_runs.ipynb #d7552588
+def judge(
+    plan:Plan,
+    folder:RunFolder,
+    n:int, # number of a finished cycle
+    report:Callable[[Progress], None]|None=None, # told after every batch
+) -> dict[str, Any]: # its line, with the accuracies
+    "Train the ticket of a cycle on the whole task, and the controls that the recipe names; raise `ValueError` if there is no such cycle"
+    with _recording(folder) as (records, _):
+        if not 0 <= n < len(records): raise ValueError(f"'{folder.path}' has no cycle {n}; it has {len(records)} finished cycles, counted from 0")
+        how = [c for c in plan.recipe.controls.split(',') if c]
+        if records[n]['ticket'] is None or set(how) - set(records[n].get('controls', {})):
+            records[n] |= _judged(*_judge(folder, folder.ticket(n), folder.init(), plan.whole, plan.recipe, report))
+            write_whole(folder.path/'cycles.jsonl', b''.join(json.dumps(r).encode() + b'\n' for r in records))
+            for done in (folder.path/'partial').glob(f'{n}-*'): done.unlink()
+        return records[n]
 
 # %% ../nbs/api/10_runs.ipynb #c164626a
 @dataclass(frozen=True)

@@ -1,0 +1,142 @@
+"Notebooks in a real browser: JupyterLab, Notebook 7 and Voila as processes on 127.0.0.1, and what a test does with their pages"
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import nbformat.v4 as v4
+
+FLAGS = '--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync'.split()
+ELSEWHERE = re.compile(r'^(?!(http|ws)://127\.0\.0\.1[:/]|data:|blob:|about:)')
+TOKEN = 'only-for-tests'
+THEMES = {False: 'JupyterLab Light', True: 'JupyterLab Dark'}
+FILES = {
+    'config/jupyter_server_config.json': {
+        'ServerApp': {'ip': '127.0.0.1', 'allow_root': True, 'terminals_enabled': False},
+        'LabApp': {'expose_app_in_browser': True, 'extension_manager': 'readonly', 'news_url': None,
+                   'check_for_updates_class': 'jupyterlab.handlers.announcements.NeverCheckForUpdate'},
+        'JupyterNotebookApp': {'expose_app_in_browser': True}},
+    'config/labconfig/page_config.json': {'buildCheck': False, 'disabledExtensions': {'@jupyterlab/apputils-extension:announcements': True}},
+    'config/labconfig/default_setting_overrides.json': {'@jupyterlab/notebook-extension:tracker': {'windowingMode': 'none'}},
+    'data/kernels/python3/kernel.json': {'display_name': 'Python', 'language': 'python',
+        'argv': [sys.executable, '-m', 'ipykernel_launcher', '-f', '{connection_file}']}}
+NOW = 'jupyterapp.shell.currentWidget.context.sessionContext'  # what holds the kernel of the open notebook
+PLAIN = '''e => {
+    const types = {i1: Int8Array, u1: Uint8Array, i2: Int16Array, u2: Uint16Array, i4: Int32Array, u4: Uint32Array, f4: Float32Array, f8: Float64Array}
+    const rows = (flat, shape) => shape.length < 2 ? flat : Array.from({length: shape[0]}, (_, i) =>
+        rows(flat.slice(i * flat.length / shape[0], (i + 1) * flat.length / shape[0]), shape.slice(1)))
+    const decode = x => rows(Array.from(new types[x.dtype](Uint8Array.from(atob(x.bdata), c => c.charCodeAt()).buffer)), `${x.shape ?? ''}`.split(',').map(Number))
+    const plain = x => ArrayBuffer.isView(x) ? Array.from(x, Number) : Array.isArray(x) ? x.map(plain) : !x || typeof x != 'object' ? x : x.bdata ? decode(x)
+        : Object.fromEntries(Object.entries(x).filter(([k]) => k[0] != '_').map(([k, v]) => [k, plain(v)]))
+    return {data: plain(e.data), layout: plain(e.layout)}}'''
+
+
+def until(page, true, timeout=10):
+    "The first true answer of `true()`, asked 20 times a second while the page lives on, for at most `timeout` seconds"
+    end = time.monotonic() + timeout
+    while not (answer := true()):
+        if time.monotonic() > end: raise TimeoutError(f'not within {timeout} s')
+        page.wait_for_timeout(50) if page else time.sleep(.05)
+    return answer
+
+
+@dataclass(frozen=True)
+class Server:
+    "A server that runs: its address, and the folder whose notebooks it shows"
+    url: str
+    root: Path
+    def ask(self, path, method='GET'):
+        with urlopen(Request(self.url + path, method=method, headers={'Authorization': f'token {TOKEN}'}), timeout=20) as r: return r.read()
+    def rest(self):
+        "End every kernel"
+        for session in json.loads(self.ask('api/sessions')): self.ask(f'api/sessions/{session["id"]}', 'DELETE')
+    def open(self, page, cells, name='lab', at='doc/workspaces/{name}/tree/{name}.ipynb', dark=False):
+        "Show a notebook of these cells alone in the page, and run it; `at='notebooks/{name}.ipynb'` shows it in Notebook 7"
+        write(self.root/f'{name}.ipynb', cells)
+        page.goto(f'{self.url}{at.format(name=name)}?token={TOKEN}', wait_until='commit')
+        page.wait_for_function(f'window.jupyterapp?.shell?.currentWidget && {NOW}?.isReady')
+        theme(page, dark)
+        if not page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')"):
+            raise AssertionError('\n'.join(page.locator('[data-mime-type$=stderr]').all_inner_texts()))
+
+
+def write(path, cells):
+    "A notebook of code cells, for the kernel that `serve` sets up"
+    nb = v4.new_notebook(cells=[v4.new_code_cell(c) for c in cells], metadata={'kernelspec': {'name': 'python3', 'display_name': 'Python'}})
+    path.write_text(json.dumps(nb))
+
+
+@contextmanager
+def serve(folder, module='jupyterlab', *args, seconds=60):
+    "`python -m module` on a free port, from its first answer to the end of the block; it reads and writes only below `folder`"
+    for path, x in FILES.items():
+        (folder/path).parent.mkdir(parents=True, exist_ok=True)
+        (folder/path).write_text(json.dumps(x))
+    (folder/'root').mkdir(exist_ok=True)
+    env = {k: v for k, v in os.environ.items() if not k.startswith('JUPYTER')} | {'IPYTHONDIR': str(folder/'ipython'), 'JUPYTER_TOKEN': TOKEN,
+        'JUPYTER_PREFER_ENV_PATH': '0'} | {f'JUPYTER_{x.upper()}_DIR': str(folder/x) for x in ('config', 'data', 'runtime')}
+    with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
+    command = [sys.executable, '-m', module, *args, '--no-browser', f'--port={port}']
+    server, log = Server(f'http://127.0.0.1:{port}/', folder/'root'), folder/f'{module}.log'
+    with log.open('wb') as out, subprocess.Popen(command, env=env, cwd=server.root, stdout=out, stderr=subprocess.STDOUT) as process:
+        def up():
+            if process.poll() is not None: raise RuntimeError(f'{module} ended: {log.read_text()[-2000:]}')
+            try: return server.ask('api')
+            except OSError as e: return isinstance(e, HTTPError)  # Voila has no such address, and says so
+        try:
+            until(None, up, seconds)
+            yield server
+        finally:
+            process.terminate()
+            try: process.wait(15)
+            except subprocess.TimeoutExpired: process.kill()
+
+
+@contextmanager
+def fresh(chromium, width=1280, height=900):
+    "A page of its own. It gets nothing from outside 127.0.0.1: `page.elsewhere` lists what it asked for there, `page.errors` what went wrong in it"
+    with chromium.new_context(viewport={'width': width, 'height': height}) as context:
+        page = context.new_page()
+        page.elsewhere, page.errors = [], []
+        context.route(ELSEWHERE, lambda route: (page.elsewhere.append(route.request.url), route.abort()))
+        context.route_web_socket(ELSEWHERE, lambda ws: (page.elsewhere.append(ws.url), ws.close()))
+        page.on('console', lambda m: page.errors.append(m.text) if m.type == 'error' else None)
+        page.on('pageerror', lambda e: page.errors.append(str(e)))
+        yield page
+
+
+def plot(page, n=0):
+    "What the page's n-th plotly figure shows, once it is drawn: its data and layout, in lists"
+    figure = page.locator('.js-plotly-plot').nth(n)
+    figure.locator('.main-svg').first.wait_for()
+    return figure.evaluate(PLAIN)
+
+
+def theme(page, dark): page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", THEMES[dark])
+def interrupt(page): page.evaluate(f'{NOW}.session.kernel.interrupt()')
+def restart(page): page.evaluate(f'{NOW}.restartKernel()')
+
+
+def slide(page, name, to):
+    "Move the slider of this label by the arrow keys"
+    knob = page.locator('.widget-slider', has_text=name).get_by_role('slider')
+    at = lambda: round(float(knob.get_attribute('aria-valuenow')))
+    for _ in range(abs(to - at())): knob.press('ArrowRight' if at() < to else 'ArrowLeft')
+
+
+def shot(page, path):
+    "A picture of the page, made as high as what it shows"
+    size = page.viewport_size
+    more = page.evaluate("Math.max(...[document.scrollingElement, ...document.querySelectorAll('.jp-WindowedPanel-outer')].map(e => e.scrollHeight - e.clientHeight))")
+    page.set_viewport_size(size | {'height': size['height'] + more})
+    page.wait_for_timeout(300)
+    page.screenshot(path=path)
+    page.set_viewport_size(size)
