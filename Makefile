@@ -7,14 +7,15 @@ BIN    := .venv/bin
 API    := $(sort $(wildcard nbs/*.ipynb nbs/api/*.ipynb))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint check export notebooks docs clean
+.PHONY: help setup run lab test lint check export notebooks docs clean
 
 help:
 	@echo 'make setup      install the package and what it is made with into .venv'
 	@echo 'make run        find a COLT ticket on handwritten digits (ARGS="--sparsity 0.98" adds flags)'
+	@echo 'make lab        see tickets being made, in JupyterLab (ARGS="--voila" for the panel alone)'
 	@echo 'make test       every test: style, types, notebooks, and tests/'
 	@echo 'make check      exactly what continuous integration does'
-	@echo 'make export     the module and the README from the notebooks'
+	@echo 'make export     the module, the README and the tour from the notebooks'
 	@echo 'make notebooks  run every notebook and keep what it shows'
 	@echo 'make docs       the notebooks as plain pages in _docs/'
 	@echo 'make clean      remove what was made, but no runs and no data'
@@ -29,6 +30,9 @@ setup: .venv/.installed
 
 run: setup
 	@$(BIN)/colt-prune --name first $(if $(wildcard runs/first/recipe.json),--resume) $(ARGS)
+
+lab: setup
+	@$(BIN)/colt-lab lab $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -40,7 +40,7 @@ def _set_random_state(state):
     torch.set_rng_state(state[0])
     if state[1]: torch.cuda.set_rng_state_all(state[1])
 
-# %% ../nbs/api/13_play.ipynb #7028d92d
+# %% ../nbs/api/13_play.ipynb #89b165bd
 class _Stopped(Exception): "Raised in the thread, to unwind it"
 
 class Gate:
@@ -53,6 +53,9 @@ class Gate:
             self.orders, self.shut, self.ended = self.orders + 1, shut, ended
             self.changed.notify_all()
 
+    def _wait(self, order):
+        with self.changed: self.changed.wait_for(lambda: self.orders != order)
+
     def go_through(self,
         held:Callable[[bool], None]=lambda on: None, # told when it has to wait (True), and when that is over (False)
     ):
@@ -64,13 +67,13 @@ class Gate:
         while self.shut and not self.ended:
             order, waited = self.orders, True
             held(True)
-            with self.changed: self.changed.wait_for(lambda: self.orders != order)
+            self._wait(order)
         _turns.enter()
         _set_random_state(mine)
         if waited: held(False)
         if self.ended: raise _Stopped
 
-# %% ../nbs/api/13_play.ipynb #7dde97c9
+# %% ../nbs/api/13_play.ipynb #a8ae3074
 class Player:
     "Work in a thread, that can be stepped, held after any batch, and stopped"
     def __init__(self,
@@ -89,8 +92,8 @@ class Player:
     def play(self): self._go(None) # to the end
     def pause(self): self.gate.set(shut=self.busy) # after the batch at work
     def stop(self): # give up the item at work, after its batch
+        with self.gate.changed: self.state = 'running' if self.busy else self.state # until it is gone
         self.gate.set(ended=True)
-        self.join()
 
     def join(self, timeout:float|None=None):
         "Wait for the thread to end; seconds at most"

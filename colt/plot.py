@@ -163,7 +163,7 @@ def magnitude_traces(
                                      line=dict(color=color, dash='dash', width=1.5), hovertemplate='below %{x:.4f} a weight was given up')]
     return traces
 
-# %% ../nbs/api/12_plot.ipynb #000d8c42
+# %% ../nbs/api/12_plot.ipynb #3a60c82b
 def _tiles(shape, image, most):
     "Where to find each weight of a layer in a picture: indices into the flat tensor, -1 for the gaps, and how many tiles there are of how many"
     out, *rest = shape if len(shape) > 1 else (1, *shape)
@@ -197,8 +197,8 @@ def filter_map(
     colors = [c for _, c in what]
     scale = [[x, c] for i, c in enumerate(colors) for x in (i/len(colors), (i + 1)/len(colors))]
     trained = ''.join(f'<br>after training on {n}: %{{customdata[{i}]:.4f}}' for i, n in enumerate(names, 1)) if len(values) > 1 else ''
-    return go.Heatmap(z=pick(who.astype(float), np.nan), zmin=-.5, zmax=len(what) - .5, colorscale=scale, showscale=False, xgap=.5, ygap=.5,
-                      customdata=np.stack([pick(v, np.nan) for v in values], -1).astype(np.float32), text=pick(np.array([n for n, _ in what])[who], ''),
+    return go.Heatmap(z=[[v if v >= 0 else None for v in row] for row in pick(who, -1).tolist()], hoverongaps=False, zmin=-.5, zmax=len(what) - .5, colorscale=scale, showscale=False, xgap=.5, ygap=.5,
+                      customdata=np.stack([pick(v, 0) for v in values], -1).astype(np.float32), text=pick(np.array([n for n, _ in what])[who], ''),
                       hovertemplate=f'%{{text}}<br>θ0: %{{customdata[0]:.4f}}{trained}<extra></extra>', meta=dict(shown=shown, of=of, key=what))
 
 _DEAD = 'rgba(128,128,128,.2)'
@@ -251,7 +251,7 @@ def _cycles_left(last, recipe):
         if 0 < kept < living: left.append(ceil(log((1 - last['sparsity'])/(1 - recipe.sparsity))/log(living/kept) - 1e-9))
     return max(0, min(left)) if left else None
 
-# %% ../nbs/api/12_plot.ipynb #4942c87c
+# %% ../nbs/api/12_plot.ipynb #70269d6a
 def _key(*pairs): return ' '.join(f'<span style="color:{color}">■</span> {escape(name)}' for name, color in pairs)
 def _stretched(r): return -log10(max(1 - r['sparsity'], 1e-6)) # every step to the right halves what is alive
 
@@ -269,7 +269,7 @@ def _rooms(close, layers):
     return fig.update_layout(height=total + 110)
 
 def cycle_figure(
-    records:list[dict[str, Any]], # lines of `cycles.jsonl`
+    records:list[dict[str, Any]], # lines of `cycles.jsonl`; none, before the first cycle
     n:int=-1, # index of the one to look at
     cycle:Cycle|None=None, # the same, to look into a layer
     layer:str='', # parameter name; by default, the first
@@ -278,7 +278,7 @@ def cycle_figure(
     image:tuple[int, int, int]|None=None, # as in `filter_map`
 ) -> go.Figure:
     "Losses, accuracy, survival, overlap and one layer from the inside"
-    row = records[n] if records else dict(cycle=0, parts=[], votes=None, agreement=None, layers={})
+    row = records[n] if records else dict(cycle=0, parts=[], votes=None, agreement=None, layers=cycle.mask if cycle else {})
     layer, fig = layer or next(iter(row['layers']), ''), _rooms(cycle is not None, len(row['layers']))
     names = list(curves if curves is not None else curves_of(row))
     add = lambda r, c, traces, title, **axes: _fill(fig, r, c, traces, title, **axes)
@@ -294,7 +294,7 @@ def cycle_figure(
     for axis in ('x3', 'x5'): fig.add_shape(type='rect', x0=row['cycle'] - .5, x1=row['cycle'] + .5, y0=0, y1=1, xref=axis, yref=f'y{axis[1:]} domain', line=dict(color=COLORS[1], width=2))
     every = max(1, -(-len(records)//10))
     for col, r in ((1, 2), (1, 3)): fig.update_xaxes(tickvals=[r['cycle'] for r in records[::every]], row=r, col=col)
-    return fig.update_layout(template='plotly_white', barmode='stack', bargap=.25, margin=dict(l=8, r=8, t=56, b=24), hovermode='closest', showlegend=False, font_size=12,
+    return fig.update_layout(template='plotly_white', autosize=True, barmode='stack', bargap=.25, margin=dict(l=8, r=8, t=56, b=24), hovermode='closest', showlegend=False, font_size=12,
                              paper_bgcolor='rgba(0,0,0,0)', plot_bgcolor='rgba(0,0,0,0)').update_xaxes(gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=True).update_yaxes(
                                  gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=True)
 

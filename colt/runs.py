@@ -32,7 +32,7 @@ from .ticket import Ticket, pack_mask, unpack_mask, write_whole
 from .train import Progress, Recipe, Run, State, advance_, epochs, finish, rewind_steps
 from .transfer import control, planted
 
-# %% ../nbs/api/10_runs.ipynb #2c472f4b
+# %% ../nbs/api/10_runs.ipynb #b5a978dc
 @dataclass(frozen=True)
 class Plan:
     "A recipe and what follows from it"
@@ -46,7 +46,7 @@ class Plan:
     head: str = 'head' # name of the last linear layer of `net`
 
     @property
-    def name(self) -> str: return f'{self.recipe.prune_type}-{self.recipe.arch}-{self.recipe.dataset}-{self.recipe.id}'
+    def name(self) -> str: return self.recipe.name
     @property
     def about(self) -> dict[str, Any]: return {} # what `recipe.json` says of it beside the recipe
 
@@ -69,7 +69,7 @@ def plan(
         raise ValueError(f"match: the other run prunes {', '.join(match[0])}, and this one {', '.join(mask)}; use the same architecture, and ratios above 0 for the same kinds")
     return Plan(recipe, dataset, parts, whole, net, snapshot(net), match or [], head)
 
-# %% ../nbs/api/10_runs.ipynb #d2086f84
+# %% ../nbs/api/10_runs.ipynb #76f082ab
 def record(
     cycle:Cycle,
     net:nn.Module, # any of the run's networks; only its layers are looked at
@@ -78,11 +78,11 @@ def record(
     controls:dict[str, Run]|None=None, # its controls, trained in the same way
 ) -> dict[str, Any]: # plain JSON
     "One line of `cycles.jsonl`"
-    agreed, told = cycle.agreement, ('classes', 'valid_accuracy', 'test_accuracy', 'best_epoch', 'epochs', 'samples', 'seconds')
+    agreed, told = cycle.agreement, ('valid_accuracy', 'test_accuracy', 'best_epoch', 'epochs', 'samples', 'seconds')
     so_far = before or dict(samples_seen=0, seconds=0.)
     return dict(cycle=cycle.n, sparsity=cycle.sparsity, prune_rate=prune_rate(net, cycle.mask), layers=layer_sparsity(cycle.mask),
-                votes=tally(list(cycle.votes), cycle.mask) if cycle.votes else None, agreement=agreed and asdict(agreed),
-                parts=[dict(name=r.part, **{k: getattr(r, k) for k in told}, history=_columns(r.history)) for r in cycle.runs],
+                votes={n: list(t) for n, t in tally(list(cycle.votes), cycle.mask).items()} if cycle.votes else None, agreement=agreed and asdict(agreed),
+                parts=[dict(name=r.part, classes=list(r.classes), **{k: getattr(r, k) for k in told}, history=_columns(r.history)) for r in cycle.runs],
                 samples_seen=so_far['samples_seen'] + sum(r.samples for r in cycle.runs),
                 seconds=so_far['seconds'] + sum(r.seconds for r in cycle.runs),
                 **_judged(ticket, controls))

@@ -23,7 +23,7 @@ from .models import ARCHITECTURES
 from .partition import Part
 from .rewind import snapshot
 
-# %% ../nbs/api/06_train.ipynb #0c9d4c71
+# %% ../nbs/api/06_train.ipynb #636c5bd1
 @dataclass(frozen=True)
 class Recipe:
     "Every setting of a run"
@@ -112,6 +112,9 @@ class Recipe:
     def id(self) -> str:
         "8 hex digits that change with the identity"
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def name(self) -> str: return f'{self.prune_type}-{self.arch}-{self.dataset}-{self.id}' # of its run, if nobody gives it another
 
 # %% ../nbs/api/06_train.ipynb #15291862
 def _number(kind, fits): return lambda v: isinstance(v, kind) and not isinstance(v, bool) and (isinstance(v, int) or math.isfinite(v)) and fits(v)

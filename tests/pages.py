@@ -17,7 +17,8 @@ import nbformat.v4 as v4
 FLAGS = '--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync'.split()
 ELSEWHERE = re.compile(r'^(?!(http|ws)://127\.0\.0\.1[:/]|data:|blob:|about:)')
 TOKEN = 'only-for-tests'
-THEMES = {False: 'JupyterLab Light', True: 'JupyterLab Dark'}
+LAB, NOTEBOOK = 'doc/workspaces/{0}/tree/{0}.ipynb', 'notebooks/{0}.ipynb'  # where a server shows a notebook alone
+KERNEL = 'jupyterapp.shell.currentWidget.context.sessionContext'  # of the notebook that is shown
 FILES = {
     'config/jupyter_server_config.json': {
         'ServerApp': {'ip': '127.0.0.1', 'allow_root': True, 'terminals_enabled': False},
@@ -25,22 +26,21 @@ FILES = {
                    'check_for_updates_class': 'jupyterlab.handlers.announcements.NeverCheckForUpdate'},
         'JupyterNotebookApp': {'expose_app_in_browser': True}},
     'config/labconfig/page_config.json': {'buildCheck': False, 'disabledExtensions': {'@jupyterlab/apputils-extension:announcements': True}},
-    'config/labconfig/default_setting_overrides.json': {'@jupyterlab/notebook-extension:tracker': {'windowingMode': 'none'}},
+    'config/labconfig/default_setting_overrides.json': {'@jupyterlab/notebook-extension:tracker': {'windowingMode': 'none', 'scrollPastEnd': False}},
     'data/kernels/python3/kernel.json': {'display_name': 'Python', 'language': 'python',
         'argv': [sys.executable, '-m', 'ipykernel_launcher', '-f', '{connection_file}']}}
-NOW = 'jupyterapp.shell.currentWidget.context.sessionContext'  # what holds the kernel of the open notebook
 PLAIN = '''e => {
     const types = {i1: Int8Array, u1: Uint8Array, i2: Int16Array, u2: Uint16Array, i4: Int32Array, u4: Uint32Array, f4: Float32Array, f8: Float64Array}
-    const rows = (flat, shape) => shape.length < 2 ? flat : Array.from({length: shape[0]}, (_, i) =>
-        rows(flat.slice(i * flat.length / shape[0], (i + 1) * flat.length / shape[0]), shape.slice(1)))
-    const decode = x => rows(Array.from(new types[x.dtype](Uint8Array.from(atob(x.bdata), c => c.charCodeAt()).buffer)), `${x.shape ?? ''}`.split(',').map(Number))
+    const rows = (x, [n, ...rest]) => rest.length ? Array.from({length: n}, (_, i) => rows(x.slice(i * x.length / n, (i + 1) * x.length / n), rest)) : x
+    const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt()).buffer
+    const decode = x => rows(Array.from(new types[x.dtype](bytes(x.bdata))), `${x.shape ?? ''}`.split(',').map(Number))
     const plain = x => ArrayBuffer.isView(x) ? Array.from(x, Number) : Array.isArray(x) ? x.map(plain) : !x || typeof x != 'object' ? x : x.bdata ? decode(x)
         : Object.fromEntries(Object.entries(x).filter(([k]) => k[0] != '_').map(([k, v]) => [k, plain(v)]))
     return {data: plain(e.data), layout: plain(e.layout)}}'''
 
 
 def until(page, true, timeout=10):
-    "The first true answer of `true()`, asked 20 times a second while the page lives on, for at most `timeout` seconds"
+    "The first true answer of `true()`, asked 20 times a second for at most `timeout` seconds, while the page (if any) lives on"
     end = time.monotonic() + timeout
     while not (answer := true()):
         if time.monotonic() > end: raise TimeoutError(f'not within {timeout} s')
@@ -48,41 +48,44 @@ def until(page, true, timeout=10):
     return answer
 
 
+def write(path, cells):
+    "A notebook of these code cells"
+    nb = v4.new_notebook(cells=[v4.new_code_cell(c) for c in cells], metadata={'kernelspec': {'name': 'python3', 'display_name': 'Python'}})
+    path.write_text(json.dumps(nb))
+
+
 @dataclass(frozen=True)
 class Server:
     "A server that runs: its address, and the folder whose notebooks it shows"
     url: str
     root: Path
+
     def ask(self, path, method='GET'):
         with urlopen(Request(self.url + path, method=method, headers={'Authorization': f'token {TOKEN}'}), timeout=20) as r: return r.read()
+
+    def open(self, page, cells, name='lab', at=LAB, dark=False):
+        "Write a notebook of these cells, show it alone in the page and run it"
+        write(self.root/f'{name}.ipynb', cells)
+        page.goto(f'{self.url}{at.format(name)}?token={TOKEN}', wait_until='commit')
+        ready(page)
+        theme(page, dark)
+        run(page)
+
     def rest(self):
         "End every kernel"
         for session in json.loads(self.ask('api/sessions')): self.ask(f'api/sessions/{session["id"]}', 'DELETE')
-    def open(self, page, cells, name='lab', at='doc/workspaces/{name}/tree/{name}.ipynb', dark=False):
-        "Show a notebook of these cells alone in the page, and run it; `at='notebooks/{name}.ipynb'` shows it in Notebook 7"
-        write(self.root/f'{name}.ipynb', cells)
-        page.goto(f'{self.url}{at.format(name=name)}?token={TOKEN}', wait_until='commit')
-        page.wait_for_function(f'window.jupyterapp?.shell?.currentWidget && {NOW}?.isReady')
-        theme(page, dark)
-        if not page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')"):
-            raise AssertionError('\n'.join(page.locator('[data-mime-type$=stderr]').all_inner_texts()))
-
-
-def write(path, cells):
-    "A notebook of code cells, for the kernel that `serve` sets up"
-    nb = v4.new_notebook(cells=[v4.new_code_cell(c) for c in cells], metadata={'kernelspec': {'name': 'python3', 'display_name': 'Python'}})
-    path.write_text(json.dumps(nb))
 
 
 @contextmanager
 def serve(folder, module='jupyterlab', *args, seconds=60):
-    "`python -m module` on a free port, from its first answer to the end of the block; it reads and writes only below `folder`"
+    "`python -m module` on a free port, from its first answer to the end of the block. Jupyter's own files are all below `folder`"
     for path, x in FILES.items():
         (folder/path).parent.mkdir(parents=True, exist_ok=True)
         (folder/path).write_text(json.dumps(x))
     (folder/'root').mkdir(exist_ok=True)
-    env = {k: v for k, v in os.environ.items() if not k.startswith('JUPYTER')} | {'IPYTHONDIR': str(folder/'ipython'), 'JUPYTER_TOKEN': TOKEN,
-        'JUPYTER_PREFER_ENV_PATH': '0'} | {f'JUPYTER_{x.upper()}_DIR': str(folder/x) for x in ('config', 'data', 'runtime')}
+    own = {'IPYTHONDIR': 'ipython'} | {f'JUPYTER_{x.upper()}_DIR': x for x in ('config', 'data', 'runtime')}
+    env = {k: v for k, v in os.environ.items() if not k.startswith('JUPYTER')} | {k: str(folder/v) for k, v in own.items()}
+    env |= {'JUPYTER_TOKEN': TOKEN, 'JUPYTER_PREFER_ENV_PATH': '0', 'HOME': os.environ.get('HOME') or str(folder)}
     with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
     command = [sys.executable, '-m', module, *args, '--no-browser', f'--port={port}']
     server, log = Server(f'http://127.0.0.1:{port}/', folder/'root'), folder/f'{module}.log'
@@ -102,7 +105,7 @@ def serve(folder, module='jupyterlab', *args, seconds=60):
 
 @contextmanager
 def fresh(chromium, width=1280, height=900):
-    "A page of its own. It gets nothing from outside 127.0.0.1: `page.elsewhere` lists what it asked for there, `page.errors` what went wrong in it"
+    "A page of its own that gets nothing from outside 127.0.0.1: `page.elsewhere` lists what it asked for there, `page.errors` what went wrong"
     with chromium.new_context(viewport={'width': width, 'height': height}) as context:
         page = context.new_page()
         page.elsewhere, page.errors = [], []
@@ -113,6 +116,24 @@ def fresh(chromium, width=1280, height=900):
         yield page
 
 
+def ready(page): page.wait_for_function(f'window.jupyterapp?.shell?.currentWidget && {KERNEL}?.isReady')
+def interrupt(page): page.evaluate(f'{KERNEL}.session.kernel.interrupt()')
+def restart(page): page.evaluate(f'{KERNEL}.restartKernel()')
+
+
+def run(page, seconds=60):
+    "Run all cells, to the end"
+    late = f"new Promise((_, no) => setTimeout(no, {1000*seconds}, Error('cells: not within {seconds} s')))"
+    if not page.evaluate(f"Promise.race([jupyterapp.commands.execute('notebook:run-all-cells'), {late}])"):
+        raise AssertionError('\n'.join(page.locator('[data-mime-type$=stderr]').all_inner_texts()))
+
+
+def theme(page, dark):
+    name = f'JupyterLab {"Dark" if dark else "Light"}'
+    page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", name)
+    page.wait_for_function('name => document.body.dataset.jpThemeName == name', arg=name)
+
+
 def plot(page, n=0):
     "What the page's n-th plotly figure shows, once it is drawn: its data and layout, in lists"
     figure = page.locator('.js-plotly-plot').nth(n)
@@ -120,22 +141,17 @@ def plot(page, n=0):
     return figure.evaluate(PLAIN)
 
 
-def theme(page, dark): page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", THEMES[dark])
-def interrupt(page): page.evaluate(f'{NOW}.session.kernel.interrupt()')
-def restart(page): page.evaluate(f'{NOW}.restartKernel()')
-
-
 def slide(page, name, to):
-    "Move the slider of this label by the arrow keys"
-    knob = page.locator('.widget-slider', has_text=name).get_by_role('slider')
-    at = lambda: round(float(knob.get_attribute('aria-valuenow')))
-    for _ in range(abs(to - at())): knob.press('ArrowRight' if at() < to else 'ArrowLeft')
+    "Type a value into the readout of the slider of this label"
+    readout = page.locator('.widget-slider', has_text=name).locator('.widget-readout')
+    readout.fill(str(to))
+    readout.press('Enter')
 
 
 def shot(page, path):
     "A picture of the page, made as high as what it shows"
     size = page.viewport_size
-    more = page.evaluate("Math.max(...[document.scrollingElement, ...document.querySelectorAll('.jp-WindowedPanel-outer')].map(e => e.scrollHeight - e.clientHeight))")
+    more = page.locator(':root, .jp-WindowedPanel-outer, #rendered_cells').evaluate_all('all => Math.max(...all.map(e => e.scrollHeight - e.clientHeight))')
     page.set_viewport_size(size | {'height': size['height'] + more})
     page.wait_for_timeout(300)
     page.screenshot(path=path)

@@ -1,6 +1,7 @@
 """Make README.md from nbs/index.ipynb: prose as it is, code and what it printed as blocks.
+Make colt/tour.ipynb from nbs/tutorials/04_lab.ipynb: what a reader runs, without outputs.
 
-    python tools/readme.py [--check]      (--check: change nothing, and fail if it is not current)
+    python tools/readme.py [--check]      (--check: change nothing, and fail if one is not current)
 """
 import re
 import sys
@@ -29,7 +30,20 @@ def readme(path):
     return '\n\n'.join(parts) + '\n'
 
 
+def tour(path):
+    "The notebook without outputs, hidden cells and directives, as text; every cell keeps its id"
+    book = nbformat.read(path, 4)
+    for cell in book.cells:
+        hidden, cell.metadata = re.match(r'#\|\s*hide\b', cell.source), {}
+        cell.source = '' if hidden else re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M).strip('\n')
+        if cell.cell_type == 'code': cell.outputs, cell.execution_count = [], None
+    book.cells = [cell for cell in book.cells if cell.source]
+    book.metadata = {'kernelspec': {'display_name': 'python3', 'language': 'python', 'name': 'python3'}}
+    return nbformat.writes(book) + '\n'
+
+
 if __name__ == '__main__':
-    made, file = readme(top/'nbs/index.ipynb'), top/'README.md'
-    if '--check' in sys.argv[1:]: sys.exit(0 if file.read_text(encoding='utf-8') == made else 'README.md is not what nbs/index.ipynb says; run make export')
-    file.write_text(made, encoding='utf-8')
+    for made, file, source in ((readme(top/'nbs/index.ipynb'), top/'README.md', 'nbs/index.ipynb'),
+                               (tour(top/'nbs/tutorials/04_lab.ipynb'), top/'colt/tour.ipynb', 'nbs/tutorials/04_lab.ipynb')):
+        if '--check' not in sys.argv[1:]: file.write_text(made, encoding='utf-8')
+        elif not file.exists() or file.read_text(encoding='utf-8') != made: sys.exit(f'{file.relative_to(top)} is not what {source} says; run make export')
