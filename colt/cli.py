@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['parser', 'colt_prune', 'transfer_parser', 'colt_transfer', 'compare_parser', 'colt_compare', 'lab_parser', 'colt_lab']
 
-# %% ../nbs/api/15_cli.ipynb #075d07be
+# %% ../nbs/api/15_cli.ipynb #be837f6d
 import argparse, json, os, re, secrets, shlex, shutil, signal, socket, subprocess, sys, time, warnings, webbrowser
 from dataclasses import fields, replace
 from importlib.util import find_spec
@@ -25,7 +25,7 @@ from .models import ARCHITECTURES
 from .plot import save_comparison, save_report
 from .runs import RunFolder, Transfer, carry_out, carry_over, create_run, plan, plan_transfer, resume_run
 from .ticket import write_whole
-from .train import Recipe, one_shot
+from .train import Recipe, one_shot, usual_device
 
 # %% ../nbs/api/15_cli.ipynb #86e68728
 def _yes(text):
@@ -89,12 +89,12 @@ def parser() -> argparse.ArgumentParser:
 
 def _given(args): return {f.name: getattr(args, f.name) for f in fields(Recipe) if hasattr(args, f.name) and f.name not in ('device', 'match')}
 
-# %% ../nbs/api/15_cli.ipynb #1a7b1bcb
+# %% ../nbs/api/15_cli.ipynb #21aa06b7
 def _device(args):
     "The device that the flags ask for; raise `ValueError` if it is not here"
     if args.gpu is not None and args.device: raise ValueError(f'--gpu {args.gpu} and --device {args.device}: give one of them')
     name = f'cuda:{args.gpu}' if args.gpu is not None else args.device or 'auto'
-    if name == 'auto': return 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu'
+    if name == 'auto': return usual_device()
     if not re.fullmatch(r'cpu|mps|cuda(:\d+)?', name):
         raise ValueError(f"there is no device '{name}'; choose cpu, cuda, cuda:N, mps or auto")
     kind, _, number = name.partition(':')

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Form', 'as_code', 'as_command', 'Sheet', 'Console', 'Desk', 'Lab']
 
-# %% ../nbs/api/14_panel.ipynb #82a8a451
+# %% ../nbs/api/14_panel.ipynb #f29137bb
 import asyncio, shlex, threading, time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,15 +27,15 @@ from .play import Curve, Player
 from .plot import budget, cycle_figure, loss_traces, save_page, story
 from .rewind import rewind_, snapshot
 from .runs import Plan, RunFolder, carry_out, create_run, judge, plan, resume_run
-from .train import Progress, Recipe
+from .train import Progress, Recipe, usual_device
 
-# %% ../nbs/api/14_panel.ipynb #428cf192
+# %% ../nbs/api/14_panel.ipynb #7796b2e0
 _labels = {'dataset': 'images', 'arch': 'network', 'prune_type': 'method', 'partition': 'partitions', 'ratio': 'rate', 'prune_strategy': 'scope',
            'end_iter': 'epochs', 'lr': 'learning rate', 'seed': 'seed', 'sparsity': 'target'}
 _choices: dict[str, tuple[str, ...]] = {'dataset': tuple(DATASETS), 'arch': tuple(ARCHITECTURES), 'prune_type': ('colt', 'lth'), 'prune_strategy': ('global', 'local')}
 
 def _field(name):
-    shared = dict(description=_labels[name], layout=widgets.Layout(width='230px', margin='1px'), style=dict(description_width='84px'))
+    shared = dict(description=_labels[name], layout=widgets.Layout(width='204px', margin='1px'), style=dict(description_width='84px'))
     if name in _choices: return widgets.Dropdown(options=_choices[name], **shared)
     return (widgets.IntText if name in ('partition', 'end_iter', 'seed') else widgets.FloatText)(**shared)
 
@@ -113,8 +113,8 @@ def _outlook(recipe, classes, shape, net=None, head='head'):
                 partition=f'{each} classes in each' if recipe.partition > 1 else 'all classes', ratio=f'share of {kinds} that a vote removes', prune_strategy='all layers of a kind' if recipe.prune_strategy == 'global' else 'each layer alone',
                 end_iter='of each training', seed='of all that is random', lr=f'of {recipe.optimizer}', sparsity=f'sparsity, at most {int(reach*1e5)/1e5:g}')
 
-# %% ../nbs/api/14_panel.ipynb #2ce22ac0
-def _differing(recipe, usual): return {f.name: v for f in fields(Recipe) if (v := getattr(recipe, f.name)) != getattr(usual, f.name) and f.name not in ('arch', 'dataset', 'device')}
+# %% ../nbs/api/14_panel.ipynb #fea54e68
+def _differing(recipe, usual): return {f.name: v for f in fields(Recipe) if (v := getattr(recipe, f.name)) != getattr(usual, f.name) and f.name not in ('arch', 'dataset')}
 
 def as_code(
     recipe:Recipe,
@@ -142,6 +142,8 @@ def as_command(
     if str(path.parent) != 'runs': flags['out'] = str(path.parent)
     if path.name != recipe.name: flags['name'] = path.name
     if data != 'data': flags['data'] = data
+    flags.pop('device', None)
+    if recipe.device != usual_device(): flags['device'] = recipe.device
     said = {k: {True: 'yes', False: 'no'}.get(v, v) if isinstance(v, bool) else v for k, v in flags.items() if v is not None}
     return shlex.join(['colt-prune', *(str(w) for k, v in said.items() for w in (f'--{k}', v))])
 
@@ -185,7 +187,7 @@ class Sheet:
             for old, new in zip(self.widget.data, traces): old.update(x=new.x, y=new.y)
         return True
 
-# %% ../nbs/api/14_panel.ipynb #6c13ec10
+# %% ../nbs/api/14_panel.ipynb #9f4c8442
 _presses = {'Step': ('step-forward', 'Train, vote and prune once: one cycle'), 'Play': ('play', 'Go on to the target'), 'Pause': ('pause', 'Hold after the batch at work'),
             'Stop': ('stop', 'Give up the cycle at work; those that are finished stay'), 'Train the ticket': ('graduation-cap', 'Train the ticket of the cycle shown on the whole task'),
             'Save ticket': ('save', 'Write the ticket of the cycle shown to a file'), 'Save figure': ('image', 'Write this figure as a page, and as a picture if that can be done here')}
@@ -204,6 +206,7 @@ class Console:
         self.box = widgets.VBox([widgets.HBox([self.buttons[n] for n in ('Step', 'Play', 'Pause', 'Stop', 'Train the ticket')]), self.status, self.notice, widgets.HBox([self.cycle, self.layer, self.beside])])
         self.foot = widgets.VBox([self.costs, widgets.HBox([self.file, self.buttons['Save ticket'], self.buttons['Save figure']]), self.code])
         for row in (*self.box.children, *self.foot.children): row.add_class('colt-row')
+        self.status.add_class('colt-status')
 
     def say(self, text:str='', wrong:bool=False): self.notice.value = f'<div role="alert" class="colt-notice{" colt-wrong" if wrong else ""}">{"⚠ " if wrong else ""}{escape(text)}&nbsp;</div>'
 
@@ -302,7 +305,7 @@ class Desk:
         net = self.net or create(r.arch, -(-classes//r.partition) if r.partition_by == 'class' else classes, shape, r.seed, r.stem)
         return Cycle(0, self._init or net.state_dict(), first_mask(net, r, self.head), (), ())
 
-# %% ../nbs/api/14_panel.ipynb #9c927220
+# %% ../nbs/api/14_panel.ipynb #7a593c34
 class Lab:
     "A run at one's fingertips. Shown by the last line of a cell; every button is a method too"
     def __init__(self,
@@ -313,7 +316,7 @@ class Lab:
         head:str='head', # name of its last linear layer
     ):
         opened = None if start is None or isinstance(start, Recipe) else start if isinstance(start, RunFolder) else RunFolder(start)
-        recipe = opened.recipe if opened else start if isinstance(start, Recipe) else Recipe.default()
+        recipe = opened.recipe if opened else start if isinstance(start, Recipe) else Recipe.default(device=usual_device())
         self.desk = Desk(opened, opened.path.parent if opened else Path(out), data, net, head)
         self.player, self.sheet, self.console = Player(self.desk.work, self._hear), Sheet(), Console(self._press)
         self.curves:dict[str, Curve] = {} # of the cycle at work
@@ -425,8 +428,8 @@ class Lab:
         with self._quietly():
             self.console.cycle.max = max(0, len(self.records) - 1)
             self.console.cycle.value = self.console.cycle.max
-            self.console.layer.options = [(n.removesuffix('.weight'), n) for n in layers]
-            self.console.beside.options = [('no other run', ''), *((n, n) for n in others)]
+            _offer(self.console.layer, [(n.removesuffix('.weight'), n) for n in layers])
+            _offer(self.console.beside, [('no other run', ''), *((n, n) for n in others)])
             if (rival := next((n for n in others if self.recipe.match == n or RunFolder(self.desk.out/n).recipe.match == self.folder.path.name), None)): self.console.beside.value = rival
         own = (', net=net'*(self.desk.net is not None) + f', head={self.desk.head!r}'*(self.desk.head != 'head'))
         data = None if isinstance(self.desk.data, Dataset) else str(self.desk.data)
@@ -501,17 +504,25 @@ class Lab:
             self.console.status.value = _at_work(e)
             self.sheet.move_losses(self.curves) or self.draw()
 
+def _offer(dropdown, options):
+    "Other options, with what was chosen if it is still among them"
+    was, values = dropdown.value, [v for _, v in options]
+    dropdown.options = options
+    dropdown.value = was if was in values else values[0]
+
 def _like(run, recipe):
     try: return run.recipe.dataset == recipe.dataset
     except ValueError: return False
 
-# %% ../nbs/api/14_panel.ipynb #77672bef
+# %% ../nbs/api/14_panel.ipynb #a031bea6
 _style = """<style>
-.colt-lab .colt-form {display: grid; grid-template-columns: repeat(auto-fit, minmax(330px, 1fr)); column-gap: 12px; overflow: hidden}
+.colt-lab .colt-form {display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); column-gap: 8px; overflow: hidden}
 .colt-lab .colt-row {flex-wrap: wrap}
 .colt-lab .colt-word {font-size: 11px; line-height: 14px; max-height: 28px; overflow: hidden; padding-top: 2px; color: var(--jp-ui-font-color2, #666)}
 .colt-lab .colt-notice {min-height: 20px; line-height: 20px; color: var(--jp-ui-font-color1, #222)}
 .colt-lab .colt-wrong {color: var(--jp-error-color1, #b3261e); font-weight: 600}
+@media (max-width: 1000px) {.colt-lab .colt-status {min-height: 40px}}
+.colt-lab .colt-status {line-height: 20px; font-variant-numeric: tabular-nums}
 .colt-lab progress {width: 120px; vertical-align: middle}
 .colt-lab .colt-costs {font-variant-numeric: tabular-nums; color: var(--jp-ui-font-color1, #222)}
 .colt-lab .colt-costs td, .colt-lab .colt-costs th {padding: 0 14px 0 0; text-align: right; font-weight: normal}

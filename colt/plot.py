@@ -251,7 +251,7 @@ def _cycles_left(last, recipe):
         if 0 < kept < living: left.append(ceil(log((1 - last['sparsity'])/(1 - recipe.sparsity))/log(living/kept) - 1e-9))
     return max(0, min(left)) if left else None
 
-# %% ../nbs/api/12_plot.ipynb #70269d6a
+# %% ../nbs/api/12_plot.ipynb #0309b182
 def _key(*pairs): return ' '.join(f'<span style="color:{color}">■</span> {escape(name)}' for name, color in pairs)
 def _stretched(r): return -log10(max(1 - r['sparsity'], 1e-6)) # every step to the right halves what is alive
 
@@ -282,16 +282,17 @@ def cycle_figure(
     layer, fig = layer or next(iter(row['layers']), ''), _rooms(cycle is not None, len(row['layers']))
     names = list(curves if curves is not None else curves_of(row))
     add = lambda r, c, traces, title, **axes: _fill(fig, r, c, traces, title, **axes)
-    add(1, 1, loss_traces(curves if curves is not None else curves_of(row)), ('Loss (nats) by epoch', _key(*zip(names[:4], COLORS)) + ' ◆ validation'*bool(names)), y=dict(rangemode='tozero'))
+    add(1, 1, loss_traces(curves if curves is not None else curves_of(row)), ('Loss (nats) by epoch', _key(*zip(names[:4], COLORS)) + ' ◆ validation'*bool(names)), y=dict(rangemode='tozero'), x=_whole(curves or {}, row))
     add(1, 2, *_accuracies(records, beside or {}), y=dict(rangemode='normal'))
     _ticks(fig, max((r['sparsity'] for r in [*records, *(r for rows in (beside or {}).values() for r in rows)]), default=.95), row=1, col=2)
     scale = survival_map(records).update(colorbar=dict(title=None, thickness=8, len=fig.layout.yaxis3.domain[1] - fig.layout.yaxis3.domain[0], y=sum(fig.layout.yaxis3.domain)/2, x=fig.layout.xaxis3.domain[1] + .003, ticksuffix=' %'))
     add(2, 1, [scale], ('Weights alive, by layer and cycle', _alarm(records)), y=dict(autorange='reversed', type='category'))
     key = _key(*((k.removesuffix(' kept'), c) for k, c in _kept.items())) + ' ● agreement ○ chance'*bool(row['agreement'])
-    add(2, 2, vote_traces(row), (f"Kept (%), by layer, in cycle {row['cycle']}", key), y=dict(autorange='reversed', type='category'), x=dict(range=[0, 100]))
+    add(2, 2, vote_traces(row), (f"Kept (%), by layer, in cycle {row['cycle']}", key), y=dict(autorange='reversed', type='category', showticklabels=False), x=dict(range=[0, 100]))
     add(3, 1, overlap_traces(records), ('Kept (%), by cycle', key), y=dict(range=[0, 101]))
     if cycle is not None: _close_up(fig, add, cycle, layer, image)
-    for axis in ('x3', 'x5'): fig.add_shape(type='rect', x0=row['cycle'] - .5, x1=row['cycle'] + .5, y0=0, y1=1, xref=axis, yref=f'y{axis[1:]} domain', line=dict(color=COLORS[1], width=2))
+    if not records: _promise(fig, bool(names))
+    for axis in ('x3', 'x5')*bool(records): fig.add_shape(type='rect', x0=row['cycle'] - .5, x1=row['cycle'] + .5, y0=0, y1=1, xref=axis, yref=f'y{axis[1:]} domain', line=dict(color=COLORS[1], width=2))
     every = max(1, -(-len(records)//10))
     for col, r in ((1, 2), (1, 3)): fig.update_xaxes(tickvals=[r['cycle'] for r in records[::every]], row=r, col=col)
     return fig.update_layout(template='plotly_white', autosize=True, barmode='stack', bargap=.25, margin=dict(l=8, r=8, t=56, b=24), hovermode='closest', showlegend=False, font_size=12,
@@ -314,6 +315,17 @@ def _accuracies(records, beside):
     told = [(n, c) for n, c in zip(names[:4], COLORS)] + [('ticket', COLORS[5])]*any(r['ticket'] for r in records) + [('controls', '#777777')]*any('controls' in r for r in records)
     return own + others, ('Test accuracy (%) against sparsity', _key(*told, *zip(beside, (COLORS[2], COLORS[3]))))
 
+def _whole(curves, row):
+    "An axis of epochs that is not marked at halves"
+    epochs = max([p['epochs'] for p in row['parts']] + [e for c in curves.values() for e in c['epoch'][-1:]], default=0)
+    return dict(dtick=1) if epochs <= 12 else {}
+
+def _promise(fig, at_work):
+    "What will be seen here"
+    for r, c, when in ((1, 1, '' if at_work else 'with the first batch'), (1, 2, 'after the first cycle'), (2, 1, 'after the first cycle'), (2, 2, 'after the first vote'), (3, 1, 'after the first vote')):
+        axes = fig.get_subplot(r, c)
+        fig.add_annotation(text=when, x=sum(axes.xaxis.domain)/2, y=sum(axes.yaxis.domain)/2, xref='paper', yref='paper', showarrow=False, opacity=.6)
+
 def _alarm(records):
     soon = in_danger(records[-1]) if records else {}
     return '⚠ ' + ', '.join(f"{_short(n)} {'is gone' if not v else f'lasts {v:.1f} more votes'}" for n, v in list(soon.items())[:2]) if soon else ''
@@ -322,7 +334,7 @@ def _close_up(fig, add, cycle, layer, image):
     "One layer from the inside, into the last two rooms"
     drawn = magnitude_traces(cycle, layer)
     parts = [(r.part, COLORS[i % len(COLORS)]) for i, r in enumerate(cycle.runs)][:4] if len(drawn) > 1 else []
-    add(3, 2, drawn, (f'{_short(layer)}: living weights by |w|', _key(*parts, ('θ0', '#888888')) + (' ┆ threshold' if parts else ' (trained weights not kept)')))
+    add(3, 2, drawn, (f'{_short(layer)}: living weights by |w|', _key(*parts, ('θ0', '#888888')) + (' ┆ threshold' if parts else ' (trained weights not kept)'*bool(cycle.runs))))
     tiles = filter_map(cycle, layer, image)
     add(4, 1, [tiles], (f"{_short(layer)}: {tiles.meta['shown']:,} of {tiles.meta['of']:,} filters", _key(*tiles.meta['key'])), x=dict(visible=False), y=dict(visible=False, autorange='reversed'))
 
