@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Form', 'as_code', 'as_command', 'Sheet', 'Console', 'Desk', 'Lab']
 
-# %% ../nbs/api/14_panel.ipynb #f29137bb
+# %% ../nbs/api/14_panel.ipynb #d344b17a
 import asyncio, shlex, threading, time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +18,7 @@ from typing import Any
 
 import ipywidgets as widgets
 import plotly.graph_objects as go
+from plotly.io.json import to_json_plotly
 from torch import nn
 
 from .cycle import Cycle, first_mask, highest
@@ -147,33 +148,36 @@ def as_command(
     said = {k: {True: 'yes', False: 'no'}.get(v, v) if isinstance(v, bool) else v for k, v in flags.items() if v is not None}
     return shlex.join(['colt-prune', *(str(w) for k, v in said.items() for w in (f'--{k}', v))])
 
-# %% ../nbs/api/14_panel.ipynb #1d500fc3
+# %% ../nbs/api/14_panel.ipynb #61c05ce9
 class Sheet:
     "A figure that can be drawn again, from any thread"
-    def __init__(self, figure:go.Figure|None=None):
-        self.widget = go.FigureWidget(figure)
+    def __init__(self):
+        self.widget = go.FigureWidget()
         self.widget._config = dict(displaylogo=False, responsive=True, modeBarButtonsToRemove=['select2d', 'lasso2d', 'sendDataToCloud'])
-        self._losses, self._lock, self._next = 0, threading.RLock(), 0.
+        self._losses, self._shown, self._lock, self._next = 0, [], threading.RLock(), dict[str, float]()
 
-    def due(self) -> bool: return time.monotonic() >= self._next # to be drawn again, ten times a second at most
+    def due(self, what:str) -> bool: return time.monotonic() >= self._next.get(what, 0) # whether it is time for another drawing: of `all`, or of the `losses`
 
     @contextmanager
-    def _drawing(self):
+    def drawing(self, what:str, share:float):
+        "Draw, and see to it that no more than this share of the time goes into it"
         with self._lock:
             began = time.monotonic()
-            with self.widget.batch_update(): yield
-            self._next = max(.1, 20*(time.monotonic() - began)) + time.monotonic()
+            yield
+            self._next[what] = max(.1, (time.monotonic() - began)/share) + time.monotonic()
 
     def show(self, figure:go.Figure, losses:int):
         "Draw `figure`, whose first `losses` traces are those of a training"
-        with self._lock:
-            self._losses = losses
-            if [t.type for t in self.widget.data] != [t.type for t in figure.data]:
-                self.widget.data = ()
-                self.widget.add_traces(figure.data)
-        with self._drawing():
-            for old, new in zip(self.widget.data, figure.data): old.update(new.to_plotly_json(), overwrite=True)
-            self.widget.update_layout(figure.layout.to_plotly_json(), overwrite=True)
+        new, self._losses = figure.to_plotly_json(), losses
+        said = [to_json_plotly(trace) for trace in new['data']]
+        if [t.type for t in self.widget.data] != [t['type'] for t in new['data']]:
+            self.widget.data = ()
+            self.widget.add_traces(new['data'])
+        with self.widget.batch_update():
+            for i, trace in enumerate(new['data']):
+                if i < losses or self._shown[i:i + 1] != said[i:i + 1]: self.widget.data[i].update(trace, overwrite=True)
+            self.widget.update_layout(new['layout'], overwrite=True)
+        self._shown = said
 
     def settle(self):
         "Let a page that opens from now on begin with what is drawn"
@@ -183,7 +187,7 @@ class Sheet:
         "Draw the losses alone; False if there is no place for them yet"
         traces = loss_traces({name: c.told() for name, c in curves.items()})
         if len(traces) != self._losses: return False
-        with self._drawing():
+        with self.drawing('losses', .03), self.widget.batch_update():
             for old, new in zip(self.widget.data, traces): old.update(x=new.x, y=new.y)
         return True
 
@@ -305,7 +309,7 @@ class Desk:
         net = self.net or create(r.arch, -(-classes//r.partition) if r.partition_by == 'class' else classes, shape, r.seed, r.stem)
         return Cycle(0, self._init or net.state_dict(), first_mask(net, r, self.head), (), ())
 
-# %% ../nbs/api/14_panel.ipynb #7a593c34
+# %% ../nbs/api/14_panel.ipynb #f1519dfa
 class Lab:
     "A run at one's fingertips. Shown by the last line of a cell; every button is a method too"
     def __init__(self,
@@ -459,6 +463,9 @@ class Lab:
 
     def draw(self):
         "Everything, as it is now"
+        with self.sheet.drawing('all', .06): self._draw()
+
+    def _draw(self):
         n, live = self.console.cycle.value, {name: c.told() for name, c in self.curves.items()} if self._follows() and self.curves else None
         self.sheet.show(cycle_figure(self.records, n, self.desk.cycle(n), self.console.layer.value, live, self._beside(), self.desk.size[1]),
                         2*len(live if live is not None else self.records[n]['parts'] if self.records else ()))
@@ -483,26 +490,28 @@ class Lab:
                 self.console.cycle.max = len(self.records) - 1
                 if follows: self.console.cycle.value = self.console.cycle.max
             if len(self.records) == 1: self._spread()
-        else: self._turn(what)
-        self.draw()
-        if self.player.state != 'running': self.sheet.settle()
+            elif self.sheet.due('all') and not self.player.last: self.draw() # the last one is drawn when the state changes
+        elif what == 'running': self._able()
+        else:
+            self._turn(what)
+            self.draw()
+            self.sheet.settle()
 
     def _turn(self, state):
         "Say what a change of state means"
         self.form.able(not self.player.busy)
         if state == 'failed': self.console.say(str(self.player.error), wrong=True)
         elif state == 'paused': self.console.say('Held. Play and Step go on from this batch; Stop gives up the cycle at work.')
-        elif state == 'running' or not self.desk.done: self.console.say()
+        elif not self.desk.done: self.console.say()
         else: self.console.say('The target is reached; a higher one goes on from here.')
 
     def _note(self, e):
         "A batch has been learned"
         if e.cycle != self._at: self.curves, self._at = {}, e.cycle
         self.curves.setdefault(e.part, Curve()).add(e)
-        if not self.sheet.due(): return
-        if self._follows():
-            self.console.status.value = _at_work(e)
-            self.sheet.move_losses(self.curves) or self.draw()
+        if not self._follows() or not self.sheet.due('losses'): return
+        self.console.status.value = _at_work(e)
+        if not self.sheet.move_losses(self.curves) and self.sheet.due('all'): self.draw()
 
 def _offer(dropdown, options):
     "Other options, with what was chosen if it is still among them"

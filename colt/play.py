@@ -73,7 +73,7 @@ class Gate:
         if waited: held(False)
         if self.ended: raise _Stopped
 
-# %% ../nbs/api/13_play.ipynb #a8ae3074
+# %% ../nbs/api/13_play.ipynb #faa55071
 class Player:
     "Work in a thread, that can be stepped, held after any batch, and stopped"
     def __init__(self,
@@ -84,8 +84,11 @@ class Player:
         self.state:str = 'ready' # ready, running, paused, finished or failed
         self.error:Exception|None = None # what failed it
         self._thread:threading.Thread|None = None
+        self._left:int|None = None # items to go; None for all
 
     def __repr__(self): return f'Player({self.state})'
+    @property
+    def last(self) -> bool: return self._left in (0, 1) # no further item will be asked for
     @property
     def busy(self) -> bool: return self.state in ('running', 'paused') # in the middle of something
     def step(self): self._go(1) # to the end of the item at work, or of the next

@@ -7,8 +7,10 @@ __all__ = ['COLORS', 'accuracy_traces', 'survival_map', 'agreement_traces', 'run
            'in_danger', 'magnitude_traces', 'filter_map', 'curves_of', 'loss_traces', 'budget', 'cycle_figure', 'story',
            'compare_figure', 'save_page', 'save_report', 'save_comparison']
 
-# %% ../nbs/api/12_plot.ipynb #5e182732
+# %% ../nbs/api/12_plot.ipynb #41efe316
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from functools import lru_cache
 from html import escape
 from math import ceil, inf, log, log10
 from pathlib import Path
@@ -163,7 +165,7 @@ def magnitude_traces(
                                      line=dict(color=color, dash='dash', width=1.5), hovertemplate='below %{x:.4f} a weight was given up')]
     return traces
 
-# %% ../nbs/api/12_plot.ipynb #3a60c82b
+# %% ../nbs/api/12_plot.ipynb #6010b270
 def _tiles(shape, image, most):
     "Where to find each weight of a layer in a picture: indices into the flat tensor, -1 for the gaps, and how many tiles there are of how many"
     out, *rest = shape if len(shape) > 1 else (1, *shape)
@@ -197,8 +199,8 @@ def filter_map(
     colors = [c for _, c in what]
     scale = [[x, c] for i, c in enumerate(colors) for x in (i/len(colors), (i + 1)/len(colors))]
     trained = ''.join(f'<br>after training on {n}: %{{customdata[{i}]:.4f}}' for i, n in enumerate(names, 1)) if len(values) > 1 else ''
-    return go.Heatmap(z=[[v if v >= 0 else None for v in row] for row in pick(who, -1).tolist()], hoverongaps=False, zmin=-.5, zmax=len(what) - .5, colorscale=scale, showscale=False, xgap=.5, ygap=.5,
-                      customdata=np.stack([pick(v, 0) for v in values], -1).astype(np.float32), text=pick(np.array([n for n, _ in what])[who], ''),
+    return go.Heatmap(z=pick(who, np.nan).astype(np.float32), hoverongaps=False, zmin=-.5, zmax=len(what) - .5, colorscale=scale, showscale=False, xgap=.5, ygap=.5,
+                      customdata=np.stack([pick(v, np.nan) for v in values], -1).astype(np.float32), text=pick(np.array([n for n, _ in what])[who], ''),
                       hovertemplate=f'%{{text}}<br>θ0: %{{customdata[0]:.4f}}{trained}<extra></extra>', meta=dict(shown=shown, of=of, key=what))
 
 _DEAD = 'rgba(128,128,128,.2)'
@@ -251,7 +253,7 @@ def _cycles_left(last, recipe):
         if 0 < kept < living: left.append(ceil(log((1 - last['sparsity'])/(1 - recipe.sparsity))/log(living/kept) - 1e-9))
     return max(0, min(left)) if left else None
 
-# %% ../nbs/api/12_plot.ipynb #0309b182
+# %% ../nbs/api/12_plot.ipynb #144833c0
 def _key(*pairs): return ' '.join(f'<span style="color:{color}">■</span> {escape(name)}' for name, color in pairs)
 def _stretched(r): return -log10(max(1 - r['sparsity'], 1e-6)) # every step to the right halves what is alive
 
@@ -260,13 +262,16 @@ def _ticks(fig, most, **where):
     ticks = [s for s in (0., .5, .75, .9, .95, .98, .99, .995, .999, .9999) if s <= most + .01]
     fig.update_xaxes(tickvals=[-log10(1 - s) for s in ticks], ticktext=[f'{100*s:g} %' for s in ticks], zeroline=False, **where)
 
+@lru_cache(8)
 def _rooms(close, layers):
-    "An empty page: its figure, with the heights of its rows in pixels"
+    "An empty page; copy it to draw on it"
     heights = [200, min(900, max(150, 19*layers + 20)), 190] + [230]*close
     gap, total = 84, sum(heights) + 84*(len(heights) - 1)
     specs: list = [[{}, {}], [{}, {}], [{}, {}] if close else [{'colspan': 2}, None]] + [[{'colspan': 2}, None]]*close
     fig = make_subplots(len(heights), 2, specs=specs, row_heights=heights, vertical_spacing=gap/total, horizontal_spacing=.11)
-    return fig.update_layout(height=total + 110)
+    return fig.update_layout(height=total + 110, template='plotly_white', autosize=True, barmode='stack', bargap=.25, margin=dict(l=8, r=8, t=56, b=24), hovermode='closest', showlegend=False, font_size=12,
+                             paper_bgcolor='rgba(0,0,0,0)', plot_bgcolor='rgba(0,0,0,0)').update_xaxes(gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=True).update_yaxes(
+                                 gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=True)
 
 def cycle_figure(
     records:list[dict[str, Any]], # lines of `cycles.jsonl`; none, before the first cycle
@@ -279,7 +284,7 @@ def cycle_figure(
 ) -> go.Figure:
     "Losses, accuracy, survival, overlap and one layer from the inside"
     row = records[n] if records else dict(cycle=0, parts=[], votes=None, agreement=None, layers=cycle.mask if cycle else {})
-    layer, fig = layer or next(iter(row['layers']), ''), _rooms(cycle is not None, len(row['layers']))
+    layer, fig = layer or next(iter(row['layers']), ''), deepcopy(_rooms(cycle is not None, len(row['layers'])))
     names = list(curves if curves is not None else curves_of(row))
     add = lambda r, c, traces, title, **axes: _fill(fig, r, c, traces, title, **axes)
     add(1, 1, loss_traces(curves if curves is not None else curves_of(row)), ('Loss (nats) by epoch', _key(*zip(names[:4], COLORS)) + ' ◆ validation'*bool(names)), y=dict(rangemode='tozero'), x=_whole(curves or {}, row))
@@ -295,15 +300,14 @@ def cycle_figure(
     for axis in ('x3', 'x5')*bool(records): fig.add_shape(type='rect', x0=row['cycle'] - .5, x1=row['cycle'] + .5, y0=0, y1=1, xref=axis, yref=f'y{axis[1:]} domain', line=dict(color=COLORS[1], width=2))
     every = max(1, -(-len(records)//10))
     for col, r in ((1, 2), (1, 3)): fig.update_xaxes(tickvals=[r['cycle'] for r in records[::every]], row=r, col=col)
-    return fig.update_layout(template='plotly_white', autosize=True, barmode='stack', bargap=.25, margin=dict(l=8, r=8, t=56, b=24), hovermode='closest', showlegend=False, font_size=12,
-                             paper_bgcolor='rgba(0,0,0,0)', plot_bgcolor='rgba(0,0,0,0)').update_xaxes(gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=True).update_yaxes(
-                                 gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=True)
+    return fig
 
 def _fill(fig, r, c, traces, title, x=None, y=None):
     "Put traces into one of the rooms, under a title of two lines"
-    if traces: fig.add_traces(traces, rows=r, cols=c)
-    fig.update_xaxes(x or {}, row=r, col=c).update_yaxes(y or {}, row=r, col=c)
     there = fig.get_subplot(r, c)
+    if traces: fig.add_traces(traces, rows=r, cols=c)
+    there.xaxis.update(x or {})
+    there.yaxis.update(y or {})
     fig.add_annotation(text=f'<b>{title[0]}</b><br><span style="font-size:11px">{title[1] or " "}</span>', x=there.xaxis.domain[0], y=there.yaxis.domain[1], xref='paper', yref='paper', xanchor='left', yanchor='bottom', align='left', showarrow=False, font_size=13)
 
 def _accuracies(records, beside):

@@ -3,8 +3,10 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+import pages
 import pytest
 import sets
 
@@ -36,6 +38,26 @@ def small(tmp_path_factory):
 @pytest.fixture(scope='session')
 def browser():
     return need(next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None), 'a Chromium browser')
+
+
+@pytest.fixture(scope='module')                                           # not longer: while it is there, asyncio.run fails in this process
+def chromium(browser, tmp_path_factory):
+    need(find_spec('playwright'), 'Playwright')
+    from playwright.sync_api import sync_playwright
+    env = os.environ | {'HOME': str(tmp_path_factory.mktemp('chromium'))} # with no HOME, Chromium writes .cache into the working folder
+    with sync_playwright() as p, p.chromium.launch(executable_path=browser, args=pages.FLAGS, env=env) as chromium: yield chromium
+
+
+@pytest.fixture(scope='session')
+def jupyter(tmp_path_factory):
+    need(find_spec('jupyterlab'), 'JupyterLab')
+    with pages.serve(tmp_path_factory.mktemp('jupyter')) as server: yield server
+
+
+@pytest.fixture
+def page(chromium, jupyter):
+    with pages.fresh(chromium) as page: yield page
+    jupyter.rest()
 
 
 @pytest.fixture

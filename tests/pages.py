@@ -63,13 +63,13 @@ class Server:
     def ask(self, path, method='GET'):
         with urlopen(Request(self.url + path, method=method, headers={'Authorization': f'token {TOKEN}'}), timeout=20) as r: return r.read()
 
-    def open(self, page, cells, name='lab', at=LAB, dark=False):
+    def open(self, page, cells, name='lab', at=LAB, dark=False, seconds=60):
         "Write a notebook of these cells, show it alone in the page and run it"
         write(self.root/f'{name}.ipynb', cells)
         page.goto(f'{self.url}{at.format(name)}?token={TOKEN}', wait_until='commit')
         ready(page)
         theme(page, dark)
-        run(page)
+        run(page, seconds)
 
     def rest(self):
         "End every kernel"

@@ -1,0 +1,100 @@
+"""What the lab costs and how fast it answers, in a real JupyterLab with a real browser on the same machine
+
+    python benchmarks/panel.py          (about four minutes; needs Chromium)
+
+Prints: the time of a run that is played in the lab beside that of the same run without it, in turns; from a click to the first
+change in the page; from a key on the slider to the figure of that cycle, for a run of 40 cycles and 20 layers; and what an hour of
+play leaves in memory, as the growth over many steps back and forth.
+"""
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]/'tests'))
+import pages
+from playwright.sync_api import sync_playwright
+
+COST = '''
+import json, tempfile, time
+from dataclasses import replace
+from pathlib import Path
+from colt.panel import Lab
+from colt.runs import carry_out, create_run, plan
+from colt.train import Recipe
+here = Path(tempfile.mkdtemp())
+recipes = {'conv3 on digits': Recipe.default('conv3', max_cycles=3, evaluate='no'), 'fc1 on digits': Recipe.default('fc1', max_cycles=20, evaluate='no')}
+labs = {name: Lab(r, out=here/'warm') for name, r in recipes.items()}
+found = {name: [] for name in recipes}
+'''
+PLAY = '''
+for turn in range(5):
+    for name, r in recipes.items():
+        folder = create_run(p := plan(r), here/f'plain-{r.arch}-{turn}')
+        began = time.perf_counter(); list(carry_out(p, folder, keep=True)); plain = time.perf_counter() - began
+        lab = labs[name]
+        lab.desk.out = here/f'lab-{turn}'
+        lab._look(); lab.desk.plan()
+        began = time.perf_counter(); lab.play(); lab.wait(); seen = time.perf_counter() - began
+        found[name].append((plain, seen))
+Path('cost.json').write_text(json.dumps(found))
+'''
+DEEP = '''
+from torch import nn, manual_seed
+from colt.data import load
+from colt.panel import Lab
+from colt.train import Recipe
+manual_seed(0)
+net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), *(m for _ in range(19) for m in (nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())), nn.AvgPool2d(8), nn.Flatten(), nn.Linear(8, 5))
+recipe = Recipe(arch='twenty', dataset='digits', conv_prune_ratio=.05, end_iter=1, batch_size=256, sparsity=None, max_cycles=39)
+lab = Lab(recipe, out='deep', net=net, data=load('digits'), head='63')
+lab
+'''
+MEMORY = '''
+import gc, psutil
+def used(): gc.collect(); return psutil.Process().memory_info().rss/1e6
+'''
+CHANGE = '''(selector) => { window.changed = null; const began = performance.now()
+    new MutationObserver((_, o) => { window.changed ??= performance.now() - began; o.disconnect() }).observe(document.querySelector(selector), {childList: true, subtree: true, characterData: true}) }'''
+
+
+def middle(x): return f'{statistics.median(x):.3f} ({min(x):.3f} to {max(x):.3f})'
+
+
+def cost(server, page):
+    server.open(page, [COST, 'from IPython.display import display\nfor lab in labs.values(): display(lab)', PLAY], name='cost', seconds=500)
+    for name, pairs in json.loads((server.root/'cost.json').read_text()).items():
+        print(f'{name}: without the lab {middle([a for a, _ in pairs])} s, in the lab {middle([b for _, b in pairs])} s; ratios of pairs {middle([b/a for a, b in pairs])}', flush=True)
+
+
+def hand(server, page):
+    server.open(page, [DEEP], name='deep')
+    lab = page.locator('.colt-lab')
+    page.evaluate(CHANGE, '.colt-status')
+    lab.get_by_role('button', name='Play').click()
+    print(f"from a click on Play to the first change: {pages.until(page, lambda: page.evaluate('window.changed')):.0f} ms", flush=True)
+    pages.until(page, lambda: 'target is reached' in page.locator('.colt-notice').inner_text(), 300)
+    waits, knob = [], lab.locator('.widget-slider').get_by_role('slider')
+    for _ in range(25):
+        page.evaluate(CHANGE, '.colt-status')
+        knob.press('ArrowLeft')
+        waits.append(pages.until(page, lambda: page.evaluate('window.changed')))
+    print(f'40 cycles, 20 layers: from a key on the slider to the words of that cycle {middle(waits)} ms', flush=True)
+    return lab
+
+
+def memory(server, page):
+    server.open(page, [DEEP, MEMORY + 'sizes = [used()]\nfor n in [*range(40), *range(39, -1, -1)]*5:\n    lab.back(n)\n    if n == 0: sizes.append(used())\nimport json\nopen("sizes.json", "w").write(json.dumps(sizes))'], name='memory', seconds=300)
+    print('the kernel after 0, 1, 80, 160, 240, 320 and 400 looks back (MB):', [round(x) for x in json.loads((server.root/'sizes.json').read_text())], flush=True)
+
+
+if __name__ == '__main__':
+    folder = Path(tempfile.mkdtemp())
+    chromium = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))))
+    with sync_playwright() as p, p.chromium.launch(executable_path=chromium, args=pages.FLAGS) as browser, pages.serve(folder) as server:
+        for work in cost, hand, memory:
+            with pages.fresh(browser) as page: work(server, page)
+            server.rest()
+    shutil.rmtree(folder)
