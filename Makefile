@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 BIN    := .venv/bin
-API    := $(sort $(wildcard nbs/*.ipynb nbs/api/*.ipynb))
+API    := $(sort $(wildcard nbs/*.ipynb nbs/*/*.ipynb))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run lab test lint check export notebooks docs clean
@@ -51,7 +51,7 @@ export: setup
 	$(BIN)/python tools/readme.py
 
 notebooks: setup
-	PLOTLY_RENDERER=plotly_mimetype $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN $(API)
+	PLOTLY_RENDERER=plotly_mimetype $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN --ExecutePreprocessor.store_widget_state=False $(API)
 	$(MAKE) export
 
 docs: setup

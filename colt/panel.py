@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Form', 'as_code', 'as_command', 'Sheet', 'Console', 'Desk', 'Lab']
 
-# %% ../nbs/api/14_panel.ipynb #d344b17a
+# %% ../nbs/api/14_panel.ipynb #c52ca3e9
 import asyncio, shlex, threading, time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from typing import Any
 
 import ipywidgets as widgets
 import plotly.graph_objects as go
-from plotly.io.json import to_json_plotly
+from IPython.display import display
 from torch import nn
 
 from .cycle import Cycle, first_mask, highest
@@ -148,7 +148,7 @@ def as_command(
     said = {k: {True: 'yes', False: 'no'}.get(v, v) if isinstance(v, bool) else v for k, v in flags.items() if v is not None}
     return shlex.join(['colt-prune', *(str(w) for k, v in said.items() for w in (f'--{k}', v))])
 
-# %% ../nbs/api/14_panel.ipynb #61c05ce9
+# %% ../nbs/api/14_panel.ipynb #8a3be392
 class Sheet:
     "A figure that can be drawn again, from any thread"
     def __init__(self):
@@ -168,15 +168,14 @@ class Sheet:
 
     def show(self, figure:go.Figure, losses:int):
         "Draw `figure`, whose first `losses` traces are those of a training"
-        new, self._losses = figure.to_plotly_json(), losses
-        said = [to_json_plotly(trace) for trace in new['data']]
-        if [t.type for t in self.widget.data] != [t['type'] for t in new['data']]:
+        said, self._losses = [trace.to_json() for trace in figure.data], losses
+        if [t.type for t in self.widget.data] != [t.type for t in figure.data]:
             self.widget.data = ()
-            self.widget.add_traces(new['data'])
+            self.widget.add_traces(figure.data)
         with self.widget.batch_update():
-            for i, trace in enumerate(new['data']):
-                if i < losses or self._shown[i:i + 1] != said[i:i + 1]: self.widget.data[i].update(trace, overwrite=True)
-            self.widget.update_layout(new['layout'], overwrite=True)
+            for i, (old, new) in enumerate(zip(self.widget.data, figure.data)):
+                if i < losses or self._shown[i:i + 1] != said[i:i + 1]: old.update(new, overwrite=True)
+            self.widget.update_layout(figure.layout, overwrite=True)
         self._shown = said
 
     def settle(self):
@@ -309,7 +308,7 @@ class Desk:
         net = self.net or create(r.arch, -(-classes//r.partition) if r.partition_by == 'class' else classes, shape, r.seed, r.stem)
         return Cycle(0, self._init or net.state_dict(), first_mask(net, r, self.head), (), ())
 
-# %% ../nbs/api/14_panel.ipynb #f1519dfa
+# %% ../nbs/api/14_panel.ipynb #87c0e6d8
 class Lab:
     "A run at one's fingertips. Shown by the last line of a cell; every button is a method too"
     def __init__(self,
@@ -334,9 +333,10 @@ class Lab:
         self._look()
 
     def __repr__(self): return f'Lab({self.desk.folder.path}, {len(self.records)} cycles, {self.player.state})'
-    def _repr_mimebundle_(self, **kw):
+    def _ipython_display_(self):
         self.sheet.settle()
-        return dict(self.view._repr_mimebundle_(**kw)) | _frozen(self)
+        display(self.view)
+        if self.records: display({'application/vnd.plotly.v1+json': self.figure().to_plotly_json(), 'text/plain': repr(self)}, raw=True)
     @property
     def records(self) -> list[dict[str, Any]]: return self.desk.records # of the cycles that are finished
     @property
@@ -523,10 +523,11 @@ def _like(run, recipe):
     try: return run.recipe.dataset == recipe.dataset
     except ValueError: return False
 
-# %% ../nbs/api/14_panel.ipynb #a031bea6
+# %% ../nbs/api/14_panel.ipynb #f1de430e
 _style = """<style>
 .colt-lab .colt-form {display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); column-gap: 8px; overflow: hidden}
 .colt-lab .colt-row {flex-wrap: wrap}
+.jp-OutputArea-child:has(.colt-lab) + .jp-OutputArea-child:has(.jp-RenderedPlotly) {display: none}
 .colt-lab .colt-word {font-size: 11px; line-height: 14px; max-height: 28px; overflow: hidden; padding-top: 2px; color: var(--jp-ui-font-color2, #666)}
 .colt-lab .colt-notice {min-height: 20px; line-height: 20px; color: var(--jp-ui-font-color1, #222)}
 .colt-lab .colt-wrong {color: var(--jp-error-color1, #b3261e); font-weight: 600}
@@ -548,9 +549,3 @@ def _copies(code, command):
         copy = "navigator.clipboard.writeText(this.previousElementSibling.textContent); this.textContent = 'copied'"
         return f'<details><summary>{title}</summary><pre tabindex="0">{escape(text, quote=False)}</pre><button class="colt-copy" onclick="{copy}">copy</button></details>'
     return block('as code', code) + (block('as a command', command) if command else '')
-
-def _frozen(lab):
-    "What stands for the lab where no kernel runs"
-    if not lab.records: return {}
-    drawn = lab.figure().to_plotly_json()
-    return {'application/vnd.plotly.v1+json': drawn}

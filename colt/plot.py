@@ -165,7 +165,7 @@ def magnitude_traces(
                                      line=dict(color=color, dash='dash', width=1.5), hovertemplate='below %{x:.4f} a weight was given up')]
     return traces
 
-# %% ../nbs/api/12_plot.ipynb #6010b270
+# %% ../nbs/api/12_plot.ipynb #f771cdb4
 def _tiles(shape, image, most):
     "Where to find each weight of a layer in a picture: indices into the flat tensor, -1 for the gaps, and how many tiles there are of how many"
     out, *rest = shape if len(shape) > 1 else (1, *shape)
@@ -199,8 +199,8 @@ def filter_map(
     colors = [c for _, c in what]
     scale = [[x, c] for i, c in enumerate(colors) for x in (i/len(colors), (i + 1)/len(colors))]
     trained = ''.join(f'<br>after training on {n}: %{{customdata[{i}]:.4f}}' for i, n in enumerate(names, 1)) if len(values) > 1 else ''
-    return go.Heatmap(z=pick(who, np.nan).astype(np.float32), hoverongaps=False, zmin=-.5, zmax=len(what) - .5, colorscale=scale, showscale=False, xgap=.5, ygap=.5,
-                      customdata=np.stack([pick(v, np.nan) for v in values], -1).astype(np.float32), text=pick(np.array([n for n, _ in what])[who], ''),
+    return go.Heatmap(z=pick(who.astype(object), None), hoverongaps=False, zmin=-.5, zmax=len(what) - .5, colorscale=scale, showscale=False, xgap=.5, ygap=.5,
+                      customdata=np.stack([pick(v, 0).astype(float).round(5) for v in values], -1), text=pick(np.array([n for n, _ in what])[who], ''),
                       hovertemplate=f'%{{text}}<br>θ0: %{{customdata[0]:.4f}}{trained}<extra></extra>', meta=dict(shown=shown, of=of, key=what))
 
 _DEAD = 'rgba(128,128,128,.2)'

@@ -47,7 +47,9 @@ def test_the_module_and_the_readme_are_what_the_notebooks_say(tmp_path):
 
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
 def test_a_notebook_tells_shows_and_tests(path):
-    cells = json.loads(path.read_text())['cells']
+    notebook = json.loads(path.read_text())
+    cells = notebook['cells']
+    assert 'widgets' not in notebook['metadata'], 'the state of widgets is megabytes, and shows nothing without a kernel'
     source = [''.join(c['source']) for c in cells]
     assert all(c.get('id') for c in cells)
     assert not any('```python' in s for s, c in zip(source, cells, strict=True) if c['cell_type'] == 'markdown'), 'an example that does not run'

@@ -1,0 +1,414 @@
+"The lab in a real page: what it shows is what the run's folder says, and what is done with it by hand changes no bit"
+import math
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import numpy as np
+import pages
+import pytest
+from conftest import COMMAND, TOP, need
+
+from colt.cli import colt_prune
+from colt.runs import RunFolder, carry_out, create_run, plan
+from colt.train import Recipe
+
+pytestmark = pytest.mark.xdist_group('browser')                           # one server and one browser are enough
+SHOTS = TOP/'_shots'
+FIELDS = 'images', 'network', 'method', 'partitions', 'rate', 'scope', 'epochs', 'learning rate', 'seed', 'target'
+CLICKED = '''name => {
+    const lab = document.querySelector('.colt-lab'), button = [...lab.querySelectorAll('button')].find(b => b.textContent.includes(name))
+    button.addEventListener('click', () => window.clicked = performance.now(), {capture: true, once: true})
+    const seen = new MutationObserver(() => window.changed ??= performance.now() - window.clicked)
+    seen.observe(lab.querySelector('.colt-status'), {childList: true, subtree: true, characterData: true})}'''
+WRONG = {'target': (.999999, .9, 'out of reach'),
+         'partitions': (11, 2, 'there are 10 classes; choose 1 to 10'),
+         'learning rate': (-1, .004, 'it must be a number above 0')}
+FOCUS = 'what => (e => e.matches(".colt-lab *") && (e.className + e.textContent).includes(what))(document.activeElement)'
+WAIT = '''() => { const notebook = jupyterapp.shell.currentWidget.content, run = name => jupyterapp.commands.execute('notebook:' + name)
+    run('insert-cell-below').then(() => { notebook.activeCell.model.sharedModel.setSource('lab.play(); lab.wait()'); run('run-cell') }) }'''
+
+
+def small(**kw): return Recipe.default('fc1', **dict(linear_prune_ratio=.4, end_iter=2, sparsity=.9) | kw)
+def long(**kw): return small(**dict(end_iter=30, sparsity=.3, evaluate='no') | kw)
+def cell(recipe, out, lab='lab'): return f'from colt.panel import Lab\nfrom colt.train import Recipe\n{lab} = Lab({recipe!r}, out={out!r})\n{lab}'
+def folder(server, recipe, out): return RunFolder(server.root/out/recipe.name)
+
+
+REST = "__import__('ipywidgets').Widget.close_all() or any(t.name == 'colt' for t in __import__('threading').enumerate())"
+
+
+@pytest.fixture
+def tab(chromium, jupyter):
+    "A page that asks for nothing elsewhere, in which nothing goes wrong, and that sends no more to its kernel than a figure may weigh"
+    sent = [0]
+    with pages.fresh(chromium) as page:
+        page.on('websocket', lambda w: w.on('framesent', lambda data: sent.append(len(data))))
+        try:
+            yield page
+            if asked(page, REST) == 'True': raise AssertionError('something is still at work')
+        except BaseException:
+            jupyter.rest()                                                # the next page has a kernel of its own; else it has this one, which is warm
+            raise
+    assert (page.elsewhere, page.errors) == ([], [])
+    assert max(sent) < 10e6, f'{max(sent)/1e6:.0f} MB in one message'
+
+
+def lab(page, n=0): return page.locator('.colt-lab').nth(n)
+def button(page, name, n=0): return lab(page, n).locator('button', has_text=name)
+def field(page, name, n=0): return lab(page, n).locator('.colt-form > .widget-hbox').nth(FIELDS.index(name))
+def words(page, what='status', n=0): return lab(page, n).locator(f'.colt-{what}').inner_text().strip()
+def comes(page, text, what='status', n=0, seconds=30): return pages.until(page, lambda: text in words(page, what, n), seconds)
+def ends(page, n=0, seconds=60): return comes(page, 'The target is reached', 'notice', n, seconds)
+
+
+def put(page, name, value, n=0):
+    "Type into a field and leave it"
+    typed = field(page, name, n).locator('input')
+    typed.fill(str(value))
+    typed.press('Tab')
+
+
+def counted(page, n=0): return int(lab(page, n).locator('.colt-costs td').first.inner_text())
+
+
+def stepped(page, n=0):
+    "Press Step and wait for its cycle"
+    before = counted(page, n)
+    button(page, 'Step', n).click()
+    pages.until(page, lambda: counted(page, n) == before + 1 and button(page, 'Pause', n).is_disabled(), 30)
+
+
+def held(page, n=0):
+    button(page, 'Pause', n).click()
+    comes(page, 'Held.', 'notice', n)
+
+
+def asked(page, code):
+    "What an expression is in the kernel"
+    ask = "{code: '', store_history: false, user_expressions: {x: code}}"
+    return page.evaluate(f"code => {pages.KERNEL}.session.kernel.requestExecute({ask}).done.then(m => m.content.user_expressions.x.data['text/plain'])", code)
+
+
+def shows(page, run, at=-1, n=0, layer=None, seconds=10):
+    "The n-th figure of the page has the numbers of the folder, and looks at this cycle"
+    def settled():
+        try: _compare(pages.plot(page, n)['data'], run, at, layer)
+        except (AssertionError, IndexError, KeyError) as e: return (wrong.append(e), False)[1]
+        return True
+    wrong = []
+    try: pages.until(page, settled, seconds)
+    except TimeoutError: raise wrong[-1] from None
+
+
+def near(a, b): assert a is not None and len(a) == len(b) and np.allclose(a, b, rtol=1e-6), (a, b)
+
+
+def _compare(data, run, at, layer=None):
+    rows, named = run.records(), {}
+    row, layers = rows[at], list(rows[0]['layers'])
+    for t in data: named.setdefault(t.get('name', t['type']), []).append(t)
+    alive, tiles = named['heatmap']
+    assert alive['x'] == [r['cycle'] for r in rows] and alive['y'] == [k.removesuffix('.weight') for k in layers]
+    near(alive['customdata'], [[100*(1 - r['layers'][k]) for r in rows] for k in layers])
+    for i, part in enumerate(row['parts']):
+        told, learned = named[f'part {part["name"]}'][0], named[part['name']][0]
+        near(told['y'], [100*r['parts'][i]['test_accuracy'] for r in rows])
+        near(told['x'], [-math.log10(1 - r['sparsity']) for r in rows])
+        near(learned['y'], part['history']['train_loss'])
+        near(named[f'{part["name"]}, validation'][0]['y'], part['history']['valid_loss'])
+    near(named['ticket, whole task'][0]['y'], [100*r['ticket']['test_accuracy'] for r in rows if r['ticket']]) if any(r['ticket'] for r in rows) else None
+    for i, who in enumerate(('all kept', 'some kept', 'none kept')):
+        by_layer, by_cycle = named[who]
+        assert by_layer['customdata'] == [row['votes'][k][i] for k in layers]
+        near(by_layer['x'], [100*row['votes'][k][i]/sum(row['votes'][k]) for k in layers])
+        assert by_cycle['customdata'] == [sum(v[i] for v in r['votes'].values()) for r in rows]
+    near(named['votes agree'][0]['x'], [100*row['agreement']['layers'][k] for k in layers])
+    near(named['by chance'][0]['x'], [100*row['agreement']['chances'][k] for k in layers])
+    near(named['votes agree'][1]['y'], [100*r['agreement']['all'] for r in rows])
+    near(named['by chance'][1]['y'], [100*r['agreement']['chance'] for r in rows])
+    _filters(tiles, run.cycle(row['cycle']), layer or layers[0], [p['name'] for p in row['parts']])
+
+
+def _filters(tiles, cycle, layer, parts):
+    "Each cell is the weight whose θ0 it tells, and says truly who kept it"
+    init, living, a, b = (x[layer].numpy().ravel() for x in (cycle.init, cycle.mask, *cycle.votes))
+    number = {float(w): i for i, w in enumerate(init)}
+    twice = {w for w, n in zip(*np.unique(init, return_counts=True), strict=True) if n > 1}
+    grid = zip(tiles['z'], tiles['customdata'], tiles['text'], strict=True)
+    cells = [(z, number[data[0]], text) for row in grid for z, data, text in zip(*row, strict=True) if z is not None and z == z and data[0] not in twice]
+    assert len(cells) > 3000
+    def kept(i): return 'all kept' if a[i] and b[i] else f'only {parts[0]}' if a[i] else f'only {parts[1]}' if b[i] else 'none kept'
+    truth = [kept(i) if living[i] else 'dead before' for _, i, _ in cells]
+    assert [text for _, _, text in cells] == truth
+    assert len({(z, text) for z, _, text in cells}) == len(set(truth))
+
+
+def same(one, other):
+    "Two runs with the same bytes in every ticket and every vote"
+    files = [sorted(p.relative_to(f.path) for sub in ('tickets', 'votes') for p in (f.path/sub).iterdir()) for f in (one, other)]
+    assert files[0] == files[1] and len(files[0]) == 2*len(one.records()) > 0
+    assert [p for p in files[0] if (one.path/p).read_bytes() != (other.path/p).read_bytes()] == []
+
+
+def carried_out(recipe, path):
+    "The same run without a lab"
+    run = plan(recipe)
+    made = create_run(run, path)
+    for _ in carry_out(run, made): pass
+    return made
+
+
+def _losses(page, part): return next((t['x'] for t in pages.plot(page)['data'] if t.get('name') == part), None) or []
+
+
+def pictures(page, when):
+    SHOTS.mkdir(exist_ok=True)
+    for width in 1280, 800:
+        page.set_viewport_size({'width': width, 'height': 900})
+        for dark in False, True:
+            pages.theme(page, dark)
+            page.wait_for_timeout(200)
+            pages.shot(page, SHOTS/f'lab-{when}-{"dark" if dark else "light"}-{width}.png')
+    page.set_viewport_size({'width': 1280, 'height': 900})
+    pages.theme(page, False)
+
+
+def test_wrong_input_is_told_beside_the_field_and_nothing_is_written(tab, jupyter):
+    recipe = small(seed=1)
+    jupyter.open(tab, [cell(recipe, 'wrong')])
+    pictures(tab, '0-before')
+    wrong = lab(tab).locator('.colt-form .colt-wrong')
+    for name, (value, right, says) in WRONG.items():
+        put(tab, name, value)
+        field(tab, name).locator('.colt-wrong', has_text=says).wait_for()
+        assert wrong.count() == 1 and button(tab, 'Step').is_disabled() and button(tab, 'Play').is_disabled()
+        put(tab, name, right)
+        pages.until(tab, lambda: not wrong.count() and not button(tab, 'Step').is_disabled())
+    assert not (jupyter.root/'wrong').exists()
+    stepped(tab)
+    shows(tab, run := folder(jupyter, recipe, 'wrong'))
+    assert len(run.records()) == 1
+
+
+def test_a_run_is_stepped_played_and_looked_back_on(tab, jupyter, record_property):
+    recipe = small()
+    jupyter.open(tab, [cell(recipe, 'hand')])
+    run, top = folder(jupyter, recipe, 'hand'), [lab(tab).locator('.js-plotly-plot').bounding_box()['y']]
+    tab.evaluate(CLICKED, 'Step')
+    stepped(tab)
+    waited = tab.evaluate('window.changed')/1000
+    record_property('click to change, s', waited)
+    print(f'from the click to the first change: {waited:.3f} s')
+    assert waited < 2
+    comes(tab, 'cycle 0: 0.00 % sparse')
+    assert len(run.records()) == 1
+    shows(tab, run)
+    top.append(lab(tab).locator('.js-plotly-plot').bounding_box()['y'])
+    button(tab, 'Play').click()
+    ends(tab)
+    shows(tab, run)
+    rows = run.records()
+    assert rows[-1]['sparsity'] >= .9 and f'{100*rows[-1]["sparsity"]:.2f} % sparse' in words(tab) and button(tab, 'Step').is_disabled()
+    top.append(lab(tab).locator('.js-plotly-plot').bounding_box()['y'])
+    assert max(top) - min(top) < 1, f'the figure jumps: {top}'
+    pages.slide(tab, 'cycle', 1)
+    comes(tab, f'cycle 1: {100*rows[1]["sparsity"]:.2f} % sparse')
+    shows(tab, run, 1)
+    lab(tab).locator('select').nth(-2).select_option(label='body.3')
+    shows(tab, run, 1, layer='body.3.weight')
+    before = pages.plot(tab)['data']
+    tab.evaluate("jupyterapp.commands.execute('docmanager:save')")
+    tab.reload()
+    pages.ready(tab)
+    shows(tab, run, 1, layer='body.3.weight')
+    assert pages.plot(tab)['data'] == before and 'cycle 1:' in words(tab)
+
+
+def test_the_keyboard_alone_steps_and_looks_back(tab, jupyter):
+    recipe = small(seed=2)
+    jupyter.open(tab, [cell(recipe, 'keys')])
+    def reach(what):
+        for _ in range(20):
+            if tab.evaluate(FOCUS, what): return
+            tab.keyboard.press('Tab')
+        raise AssertionError(f'no way to {what}')
+    field(tab, 'images').locator('select').focus()
+    reach('Step')
+    tab.keyboard.press('Enter')
+    comes(tab, 'cycle 0:')
+    field(tab, 'target').locator('input').focus()
+    reach('Step')
+    tab.keyboard.press('Space')
+    comes(tab, 'cycle 1:')
+    field(tab, 'target').locator('input').focus()
+    reach('noUi-handle')
+    tab.keyboard.press('ArrowLeft')
+    comes(tab, 'cycle 0:')
+    shows(tab, folder(jupyter, recipe, 'keys'), 0)
+
+
+def test_held_and_stopped_in_the_middle_it_goes_on_to_the_same_bits(tab, jupyter, tmp_path):
+    recipe = long(end_iter=60)
+    jupyter.open(tab, [cell(recipe, 'held')])
+    run = folder(jupyter, recipe, 'held')
+    def halfway():
+        button(tab, 'Step').click()
+        comes(tab, 'epoch')
+        held(tab)
+    halfway()
+    def still(): return words(tab), sorted((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in run.path.rglob('*') if p.is_file())
+    was = still()
+    tab.wait_for_timeout(700)
+    assert still() == was and re.search(r'epoch \d+ of 60 · batch \d+ of \d+', was[0]) and run.records() == []
+    fields = lab(tab).locator('.colt-form').locator('input, select')
+    assert fields.count() == 10 and all(f.is_disabled() for f in fields.all())
+    button(tab, 'Stop').click()
+    comes(tab, 'Nothing is trained yet')
+    assert run.records() == [] and not field(tab, 'seed').locator('input').is_disabled() and button(tab, 'Stop').is_disabled()
+    halfway()
+    button(tab, 'Play').click()
+    comes(tab, 'epoch')
+    pages.until(tab, lambda: len(_losses(tab, '0-4')) > 50)
+    assert _losses(tab, '0-4') == sorted(_losses(tab, '0-4')), 'what was given up is still drawn'
+    pages.until(tab, lambda: max(_losses(tab, '0-4')) > 30 or run.records())
+    assert run.records() or pages.plot(tab)['layout']['xaxis'].get('dtick') != 1, 'a mark for each of 60 epochs'
+    pictures(tab, '1-in-play')
+    ends(tab)
+    shows(tab, run)
+    pictures(tab, '2-after')
+    same(run, carried_out(recipe, tmp_path/'plain'))
+
+
+def test_a_folder_is_opened_and_its_run_goes_on_and_the_command_repeats_it(tab, jupyter, tmp_path, monkeypatch):
+    recipe = small(sparsity=.5, seed=3)
+    line = '--arch_type fc1 --linear_prune_ratio .4 --end_iter 2 --seed 3'.split()
+    assert colt_prune([*line, '--sparsity', '.5', '--out', str(jupyter.root/'made'), '--name', 'that']) == 0
+    run = RunFolder(jupyter.root/'made/that')
+    assert run.recipe == recipe
+    shutil.copytree(run.path, tmp_path/'other/that')
+    began = len(run.records())
+    jupyter.open(tab, ["from colt.panel import Lab\nlab = Lab('made/that')\nlab"])
+    ends(tab)
+    comes(tab, f'cycle {began - 1}:')
+    shows(tab, run)
+    put(tab, 'target', .9)
+    pages.until(tab, lambda: not button(tab, 'Step').is_disabled())
+    stepped(tab)
+    comes(tab, f'cycle {began}:')
+    assert len(run.records()) == began + 1
+    shows(tab, run)
+    button(tab, 'Play').click()
+    ends(tab)
+    assert colt_prune([*line, '--sparsity', '.9', '--out', str(tmp_path/'other'), '--name', 'that', '--resume']) == 0
+    same(run, RunFolder(tmp_path/'other/that'))
+    lab(tab).get_by_text('as a command').click()
+    typed = shlex.split(lab(tab).locator('pre', has_text='colt-prune').inner_text())
+    assert typed[0] == 'colt-prune'
+    monkeypatch.chdir(tmp_path)
+    assert colt_prune([*typed[1:], '--out', str(tmp_path/'typed')]) == 0
+    again, = (tmp_path/'typed').iterdir()
+    assert len(RunFolder(again).records()) == len(run.records()) > began
+    tickets = [sorted(p.name for p in (f/'tickets').iterdir()) for f in (again, run.path)]
+    assert tickets[0] == tickets[1] and all((again/'tickets'/p).read_bytes() == (run.path/'tickets'/p).read_bytes() for p in tickets[0])
+
+
+def test_an_interrupt_ends_no_lab(tab, jupyter, tmp_path):
+    recipe, late = long(seed=4), long(seed=5)
+    jupyter.open(tab, [cell(recipe, 'int', 'first'), cell(late, 'int')])
+    run = folder(jupyter, recipe, 'int')
+    button(tab, 'Play').click()
+    comes(tab, 'epoch')
+    pages.interrupt(tab)
+    was = words(tab)
+    pages.until(tab, lambda: words(tab) != was)
+    held(tab)
+    button(tab, 'Play').click()
+    ends(tab)
+    same(run, carried_out(recipe, tmp_path/'plain'))
+    tab.evaluate(WAIT)
+    comes(tab, 'epoch', n=1)
+    pages.interrupt(tab)
+    comes(tab, 'Held.', 'notice', 1)
+    tab.get_by_text('KeyboardInterrupt').last.wait_for()
+    assert asked(tab, 'lab.player.state') == "'paused'"
+    button(tab, 'Play', 1).click()
+    ends(tab, 1)
+    same(folder(jupyter, late, 'int'), carried_out(late, tmp_path/'late'))
+
+
+def test_two_labs_at_once_and_one_that_fails(tab, jupyter, tmp_path):
+    both, wild = [long(seed=6, sparsity=.5), long(seed=7, sparsity=.5)], small(lr=1e9, optimizer='sgd', seed=8)
+    jupyter.open(tab, [cell(both[0], 'two', 'one'), cell(both[1], 'two', 'other'), cell(wild, 'two', 'wild')])
+    for n in 0, 1: button(tab, 'Play', n).click()
+    for n in 0, 1: comes(tab, 'epoch', n=n)
+    assert asked(tab, 'one.player.state, other.player.state') == "('running', 'running')"
+    for n in 0, 1: ends(tab, n)
+    for n, recipe in enumerate(both):
+        shows(tab, run := folder(jupyter, recipe, 'two'), n=n)
+        same(run, carried_out(recipe, tmp_path/str(n)))
+    button(tab, 'Step', 2).click()
+    pages.until(tab, lambda: 'train with a learning rate below' in words(tab, 'notice', 2), 20)
+    assert lab(tab, 2).locator('.colt-notice.colt-wrong').count() == 1 and not button(tab, 'Step', 2).is_disabled()
+    assert folder(jupyter, wild, 'two').records() == []
+
+
+@pytest.fixture
+def voila(chromium, tmp_path_factory):
+    "A page of what `colt-lab --voila` serves, with a small run"
+    need(find_spec('voila'), 'Voila')
+    here = tmp_path_factory.mktemp('voila')
+    with pages.fresh(chromium) as page: yield page, here
+
+
+def test_voila_shows_the_panel_alone(voila):
+    page, here = voila
+    recipe = small(seed=9)
+    pages.write(here/'lab.ipynb', [cell(recipe, str(here/'runs'))])
+    env = os.environ | {f'JUPYTER_{d}_DIR': str(here/'jupyter'/d) for d in ('CONFIG', 'DATA', 'RUNTIME')}
+    command = [COMMAND.with_name('colt-lab'), str(here), '--voila', '--browser', 'no']
+    with (here/'log').open('w') as out, subprocess.Popen(command, cwd=here, env=env, stdout=out, stderr=subprocess.STDOUT) as process:
+        try:
+            address = pages.until(None, lambda: re.search(r'http://127\.0\.0\.1:\d+/\?token=\w+', (here/'log').read_text()), 60)[0]
+            page.goto(f'{address}&theme=dark', wait_until='commit')
+            button(page, 'Step').wait_for(timeout=60000)
+            pages.plot(page)
+            stepped(page)
+            shows(page, run := RunFolder(here/'runs'/recipe.name))
+            assert len(run.records()) == 1 and 'cycle 0: 0.00 % sparse' in words(page)
+            colors = [page.locator(e).evaluate(f'e => getComputedStyle(e).{what}') for e, what in (('body', 'backgroundColor'), ('.colt-costs', 'color'))]
+            light = [sum(map(float, re.findall(r'[\d.]+', c)[:3]))/3 for c in colors]
+            assert light[0] < 100 < 150 < light[1], colors
+            SHOTS.mkdir(exist_ok=True)
+            pages.shot(page, SHOTS/'voila-dark-1280.png')
+        finally:
+            process.terminate()
+            process.wait(30)
+    assert page.elsewhere == []
+
+
+def test_an_interrupted_wait_holds_the_player():
+    program = '''
+import os, signal, threading, time
+from colt.play import Player
+def work(report):
+    while True:
+        time.sleep(.01)
+        report(None)
+        if False: yield
+player = Player(work)
+player.play()
+threading.Timer(.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+try: player.wait()
+except KeyboardInterrupt: print('interrupted')
+player.wait()
+print(player.state)
+player.stop()
+player.join(5)
+print(player.state)'''
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == ['interrupted', 'paused', 'ready'], done.stdout + done.stderr
