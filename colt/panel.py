@@ -148,7 +148,7 @@ def as_command(
     said = {k: {True: 'yes', False: 'no'}.get(v, v) if isinstance(v, bool) else v for k, v in flags.items() if v is not None}
     return shlex.join(['colt-prune', *(str(w) for k, v in said.items() for w in (f'--{k}', v))])
 
-# %% ../nbs/api/14_panel.ipynb #8a3be392
+# %% ../nbs/api/14_panel.ipynb #d2cdf011
 class Sheet:
     "A figure that can be drawn again, from any thread"
     def __init__(self):
@@ -159,15 +159,15 @@ class Sheet:
     def due(self, what:str) -> bool: return time.monotonic() >= self._next.get(what, 0) # whether it is time for another drawing: of `all`, or of the `losses`
 
     @contextmanager
-    def drawing(self, what:str, share:float):
-        "Draw, and see to it that no more than this share of the time goes into it"
+    def drawing(self, what:str, share:float, least:float=.1):
+        "Draw, and see to it that no more than this share of the time goes into it, and that there are `least` seconds between two drawings"
         with self._lock:
             began = time.monotonic()
             yield
-            self._next[what] = max(.1, (time.monotonic() - began)/share) + time.monotonic()
+            self._next[what] = max(least, (time.monotonic() - began)/share) + time.monotonic()
 
     def show(self, figure:go.Figure, losses:int):
-        "Draw `figure`, whose first `losses` traces are those of a training"
+        "Draw `figure`, whose first `losses` traces are those of a training. It is handed on as objects: on arrays in base64, as JSON has them, the page hangs"
         said, self._losses = [trace.to_json() for trace in figure.data], losses
         if [t.type for t in self.widget.data] != [t.type for t in figure.data]:
             self.widget.data = ()
@@ -186,7 +186,7 @@ class Sheet:
         "Draw the losses alone; False if there is no place for them yet"
         traces = loss_traces({name: c.told() for name, c in curves.items()})
         if len(traces) != self._losses: return False
-        with self.drawing('losses', .03), self.widget.batch_update():
+        with self.drawing('losses', .03, .35), self.widget.batch_update():
             for old, new in zip(self.widget.data, traces): old.update(x=new.x, y=new.y)
         return True
 
@@ -308,7 +308,7 @@ class Desk:
         net = self.net or create(r.arch, -(-classes//r.partition) if r.partition_by == 'class' else classes, shape, r.seed, r.stem)
         return Cycle(0, self._init or net.state_dict(), first_mask(net, r, self.head), (), ())
 
-# %% ../nbs/api/14_panel.ipynb #87c0e6d8
+# %% ../nbs/api/14_panel.ipynb #1ef8a719
 class Lab:
     "A run at one's fingertips. Shown by the last line of a cell; every button is a method too"
     def __init__(self,
@@ -463,7 +463,7 @@ class Lab:
 
     def draw(self):
         "Everything, as it is now"
-        with self.sheet.drawing('all', .06): self._draw()
+        with self.sheet.drawing('all', .06, 1): self._draw()
 
     def _draw(self):
         n, live = self.console.cycle.value, {name: c.told() for name, c in self.curves.items()} if self._follows() and self.curves else None
@@ -509,9 +509,9 @@ class Lab:
         "A batch has been learned"
         if e.cycle != self._at: self.curves, self._at = {}, e.cycle
         self.curves.setdefault(e.part, Curve()).add(e)
-        if not self._follows() or not self.sheet.due('losses'): return
-        self.console.status.value = _at_work(e)
-        if not self.sheet.move_losses(self.curves) and self.sheet.due('all'): self.draw()
+        if not self._follows() or not self.sheet.due('words'): return
+        with self.sheet.drawing('words', .02): self.console.status.value = _at_work(e)
+        if self.sheet.due('losses') and not self.sheet.move_losses(self.curves) and self.sheet.due('all'): self.draw()
 
 def _offer(dropdown, options):
     "Other options, with what was chosen if it is still among them"
