@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Form', 'as_code', 'as_command', 'Sheet', 'Console', 'Desk', 'Lab']
 
-# %% ../nbs/api/14_panel.ipynb #c52ca3e9
-import asyncio, shlex, threading, time
+# %% ../nbs/api/14_panel.ipynb #74f31cf8
+import shlex, threading, time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -148,11 +148,11 @@ def as_command(
     said = {k: {True: 'yes', False: 'no'}.get(v, v) if isinstance(v, bool) else v for k, v in flags.items() if v is not None}
     return shlex.join(['colt-prune', *(str(w) for k, v in said.items() for w in (f'--{k}', v))])
 
-# %% ../nbs/api/14_panel.ipynb #d2cdf011
+# %% ../nbs/api/14_panel.ipynb #3ef710cd
 class Sheet:
     "A figure that can be drawn again, from any thread"
     def __init__(self):
-        self.widget = go.FigureWidget()
+        self.widget, self.figure = go.FigureWidget(), go.Figure() # the page's; and what was drawn last, of which the page's may lose something
         self.widget._config = dict(displaylogo=False, responsive=True, modeBarButtonsToRemove=['select2d', 'lasso2d', 'sendDataToCloud'])
         self._losses, self._shown, self._lock, self._next = 0, [], threading.RLock(), dict[str, float]()
 
@@ -168,7 +168,7 @@ class Sheet:
 
     def show(self, figure:go.Figure, losses:int):
         "Draw `figure`, whose first `losses` traces are those of a training. It is handed on as objects: on arrays in base64, as JSON has them, the page hangs"
-        said, self._losses = [trace.to_json() for trace in figure.data], losses
+        said, self._losses, self.figure = [trace.to_json() for trace in figure.data], losses, figure
         if [t.type for t in self.widget.data] != [t.type for t in figure.data]:
             self.widget.data = ()
             self.widget.add_traces(figure.data)
@@ -180,7 +180,9 @@ class Sheet:
 
     def settle(self):
         "Let a page that opens from now on begin with what is drawn"
-        with self._lock: self.widget._widget_layout, self.widget._widget_data = deepcopy(self.widget._layout_obj._props), deepcopy(self.widget._data)
+        with self._lock:
+            data = [drawn | {'uid': old['uid']} for drawn, old in zip(self.figure._data, self.widget._data)]
+            self.widget._widget_layout, self.widget._widget_data = deepcopy(self.figure._layout), deepcopy(data)
 
     def move_losses(self, curves:dict[str, Curve]) -> bool:
         "Draw the losses alone; False if there is no place for them yet"
@@ -308,7 +310,7 @@ class Desk:
         net = self.net or create(r.arch, -(-classes//r.partition) if r.partition_by == 'class' else classes, shape, r.seed, r.stem)
         return Cycle(0, self._init or net.state_dict(), first_mask(net, r, self.head), (), ())
 
-# %% ../nbs/api/14_panel.ipynb #1ef8a719
+# %% ../nbs/api/14_panel.ipynb #144222e5
 class Lab:
     "A run at one's fingertips. Shown by the last line of a cell; every button is a method too"
     def __init__(self,
@@ -324,7 +326,7 @@ class Lab:
         self.player, self.sheet, self.console = Player(self.desk.work, self._hear), Sheet(), Console(self._press)
         self.curves:dict[str, Curve] = {} # of the cycle at work
         self.wrong, self._at, self._quiet = False, -1, False
-        self._timer:asyncio.TimerHandle|None = None
+        self._timer:threading.Timer|None = None
         own = net is not None or isinstance(data, Dataset) or recipe.dataset not in DATASETS or recipe.arch not in ARCHITECTURES
         self.form = Form(recipe, self._look, own)
         for knob in (self.console.cycle, self.console.layer, self.console.beside): knob.observe(lambda _: self._soon(), 'value')
@@ -334,7 +336,6 @@ class Lab:
 
     def __repr__(self): return f'Lab({self.desk.folder.path}, {len(self.records)} cycles, {self.player.state})'
     def _ipython_display_(self):
-        self.sheet.settle()
         display(self.view)
         if self.records: display({'application/vnd.plotly.v1+json': self.figure().to_plotly_json(), 'text/plain': repr(self)}, raw=True)
     @property
@@ -385,7 +386,7 @@ class Lab:
     def save_figure(self) -> list[Path]: # a page, and a picture where that can be made
         "Write what is shown into the run's folder"
         if not self.records: raise ValueError('save_figure: there is no cycle yet; take a step first')
-        drawn, name = go.Figure(self.sheet.widget.to_dict()), f"cycle-{self.records[self.console.cycle.value]['cycle']:03}"
+        drawn, name = go.Figure(self.sheet.figure), f"cycle-{self.records[self.console.cycle.value]['cycle']:03}"
         save_page(page := self.folder.path/f'{name}.html', f'{self.folder.path.name}, {name}', drawn.update_layout(template='plotly_white', paper_bgcolor='white', plot_bgcolor='white'))
         try: drawn.write_image(picture := self.folder.path/f'{name}.png', width=1200, scale=2)
         except Exception as e: # whatever keeps plotly from it
@@ -406,6 +407,7 @@ class Lab:
 
     def _start(self, how):
         self.form.able(False)
+        if not self.player.busy: self.curves = {} # what was given up is not drawn again
         self.console.status.value = 'beginning …'
         how()
         self._able()
@@ -450,9 +452,9 @@ class Lab:
     def _soon(self):
         "Draw when nothing more arrives"
         if self._quiet: return
-        try: loop = asyncio.get_running_loop()
-        except RuntimeError: return self.draw()
-        if self._timer is None: self._timer = loop.call_later(.03, self._now)
+        if self._timer is None:
+            self._timer = threading.Timer(.03, self._now)
+            self._timer.start()
 
     def _now(self):
         self._timer = None
@@ -464,6 +466,7 @@ class Lab:
     def draw(self):
         "Everything, as it is now"
         with self.sheet.drawing('all', .06, 1): self._draw()
+        if self.player.state != 'running': self.sheet.settle()
 
     def _draw(self):
         n, live = self.console.cycle.value, {name: c.told() for name, c in self.curves.items()} if self._follows() and self.curves else None
@@ -495,7 +498,6 @@ class Lab:
         else:
             self._turn(what)
             self.draw()
-            self.sheet.settle()
 
     def _turn(self, state):
         "Say what a change of state means"

@@ -216,7 +216,7 @@ def _who(living, votes, names):
     code = np.where(ballots == len(votes), 3, np.where(ballots > 0, 2, living))
     return code, [('dead before', _DEAD), ('none kept', COLORS[6]), ('some kept', COLORS[4]), ('all kept', COLORS[5])]
 
-# %% ../nbs/api/12_plot.ipynb #7875a8d2
+# %% ../nbs/api/12_plot.ipynb #98185a39
 def curves_of(
     record:dict[str, Any], # a line of `cycles.jsonl`
 ) -> dict[str, dict[str, list[float]]]: # part name -> `epoch`, `loss`, `valid_epoch`, `valid_loss`
@@ -231,7 +231,7 @@ def loss_traces(
     def pair(i, name, c):
         line, color = dict(name=name, showlegend=False, hovertemplate='%{y:.3f} after %{x:.2f} epochs'), COLORS[i % len(COLORS)]
         return [go.Scatter(x=c['epoch'], y=c['loss'], mode='lines', line_color=color, **line),
-                go.Scatter(x=c['valid_epoch'], y=c['valid_loss'], mode='markers', marker=dict(color=color, symbol='diamond', size=7, line=dict(width=1, color='white')), **line | {'name': f'{name}, validation'})]
+                go.Scatter(x=c['valid_epoch'], y=c['valid_loss'], mode='markers', marker=dict(color=color, symbol='diamond', size=7 if len(c['valid_epoch']) <= 20 else 4, line=dict(width=1, color='white')), **line | {'name': f'{name}, validation'})]
     return [t for i, (name, c) in enumerate(curves.items()) for t in pair(i, name, c)]
 
 def budget(
@@ -253,7 +253,7 @@ def _cycles_left(last, recipe):
         if 0 < kept < living: left.append(ceil(log((1 - last['sparsity'])/(1 - recipe.sparsity))/log(living/kept) - 1e-9))
     return max(0, min(left)) if left else None
 
-# %% ../nbs/api/12_plot.ipynb #144833c0
+# %% ../nbs/api/12_plot.ipynb #9c3047d4
 def _key(*pairs): return ' '.join(f'<span style="color:{color}">■</span> {escape(name)}' for name, color in pairs)
 def _stretched(r): return -log10(max(1 - r['sparsity'], 1e-6)) # every step to the right halves what is alive
 
@@ -287,7 +287,7 @@ def cycle_figure(
     layer, fig = layer or next(iter(row['layers']), ''), deepcopy(_rooms(cycle is not None, len(row['layers'])))
     names = list(curves if curves is not None else curves_of(row))
     add = lambda r, c, traces, title, **axes: _fill(fig, r, c, traces, title, **axes)
-    add(1, 1, loss_traces(curves if curves is not None else curves_of(row)), ('Loss (nats) by epoch', _key(*zip(names[:4], COLORS)) + ' ◆ validation'*bool(names)), y=dict(rangemode='tozero'), x=_whole(curves or {}, row))
+    add(1, 1, loss_traces(curves if curves is not None else curves_of(row)), ('Loss (nats) by epoch', _key(*zip(names[:4], COLORS)) + ' ◆ validation'*bool(names)), y=dict(rangemode='tozero'), x=_whole(row) if curves is None else None)
     add(1, 2, *_accuracies(records, beside or {}), y=dict(rangemode='normal'))
     _ticks(fig, max((r['sparsity'] for r in [*records, *(r for rows in (beside or {}).values() for r in rows)]), default=.95), row=1, col=2)
     scale = survival_map(records).update(colorbar=dict(title=None, thickness=8, len=fig.layout.yaxis3.domain[1] - fig.layout.yaxis3.domain[0], y=sum(fig.layout.yaxis3.domain)/2, x=fig.layout.xaxis3.domain[1] + .003, ticksuffix=' %'))
@@ -319,10 +319,7 @@ def _accuracies(records, beside):
     told = [(n, c) for n, c in zip(names[:4], COLORS)] + [('ticket', COLORS[5])]*any(r['ticket'] for r in records) + [('controls', '#777777')]*any('controls' in r for r in records)
     return own + others, ('Test accuracy (%) against sparsity', _key(*told, *zip(beside, (COLORS[2], COLORS[3]))))
 
-def _whole(curves, row):
-    "An axis of epochs that is not marked at halves"
-    epochs = max([p['epochs'] for p in row['parts']] + [e for c in curves.values() for e in c['epoch'][-1:]], default=0)
-    return dict(dtick=1) if epochs <= 12 else {}
+def _whole(row): return dict(dtick=1) if max([p['epochs'] for p in row['parts']], default=0) <= 12 else {} # an axis of epochs that is not marked at halves
 
 def _promise(fig, at_work):
     "What will be seen here"

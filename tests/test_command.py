@@ -47,10 +47,10 @@ def test_the_folder_has_the_promised_format(prune, tmp_path):
         assert r['prune_rate'] == pytest.approx(100*sum(dead.values())/sum(w.numel() for n, w in init.items() if n.endswith('weight')))
         assert r['layers'] == pytest.approx({n: d/ticket.mask[n].numel() for n, d in dead.items()})
         assert all(torch.equal(ticket.init[n], torch.where(ticket.mask[n], v, 0) if n in ticket.mask else v) for n, v in init.items())
-        assert set(r) == {'cycle', 'sparsity', 'prune_rate', 'layers', 'agreement', 'parts', 'samples_seen', 'ticket'}
-        assert set(r['agreement']) == {'all', 'layers', 'chance'} and set(r['ticket']) == {'valid_accuracy', 'test_accuracy'}
+        assert set(r) == {'cycle', 'sparsity', 'prune_rate', 'layers', 'votes', 'agreement', 'parts', 'samples_seen', 'ticket'}
+        assert set(r['agreement']) == {'all', 'layers', 'chance', 'chances'} and set(r['ticket']) == {'valid_accuracy', 'test_accuracy'}
         assert [p['name'] for p in r['parts']] == ['0-4', '5-9'] and r['parts'][1]['classes'] == list('56789')
-        assert set(r['parts'][0]) == {'name', 'classes', 'valid_accuracy', 'test_accuracy', 'best_epoch', 'epochs', 'samples'}
+        assert set(r['parts'][0]) == {'name', 'classes', 'valid_accuracy', 'test_accuracy', 'best_epoch', 'epochs', 'samples', 'history'}
     assert lines[-1]['samples_seen'] == sum(p['samples'] for r in lines for p in r['parts'])
     assert lines[-2]['sparsity'] < .85 <= lines[-1]['sparsity']
     assert ticket.meta['arch'] == 'fc1' and ticket.meta['classes'] == list('0123456789') and ticket.meta['recipe']['linear_prune_ratio'] == .35
@@ -223,6 +223,6 @@ def test_the_report_opens_offline(prune, tmp_path, browser):
                            '--host-resolver-rules=MAP * ~NOTFOUND', '--virtual-time-budget=10000', '--dump-dom',
                            f'file://{tmp_path}/runs/run/report.html'], capture_output=True, text=True, timeout=120, check=True).stdout
     drawn = page[page.rindex('class="plot-container'):]
-    for text in ('Test accuracy', 'part 0-4', 'part 5-9', 'votes agree', 'by chance', 'body.1.weight',
+    for text in ('Test accuracy', 'part 0-4', 'part 5-9', 'votes agree', 'by chance', 'body.1',
                  'body.3.weight'): assert text in drawn
     assert drawn.count('class="trace scatter') >= 5

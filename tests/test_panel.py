@@ -1,4 +1,5 @@
 "The lab in a real page: what it shows is what the run's folder says, and what is done with it by hand changes no bit"
+import json
 import math
 import os
 import re
@@ -162,6 +163,12 @@ def carried_out(recipe, path):
     return made
 
 
+def _saved(path):
+    "The traces of a figure in a page that was saved"
+    text = path.read_text()
+    return json.JSONDecoder().raw_decode(text, text.index('[', text.rindex('Plotly.newPlot(')))[0]
+
+
 def _losses(page, part): return next((t['x'] for t in pages.plot(page)['data'] if t.get('name') == part), None) or []
 
 
@@ -178,7 +185,7 @@ def pictures(page, when):
 
 
 def test_wrong_input_is_told_beside_the_field_and_nothing_is_written(tab, jupyter):
-    recipe = small(seed=1)
+    recipe = small(seed=1, patience=10_000)
     jupyter.open(tab, [cell(recipe, 'wrong')])
     pictures(tab, '0-before')
     wrong = lab(tab).locator('.colt-form .colt-wrong')
@@ -192,6 +199,14 @@ def test_wrong_input_is_told_beside_the_field_and_nothing_is_written(tab, jupyte
     stepped(tab)
     shows(tab, run := folder(jupyter, recipe, 'wrong'))
     assert len(run.records()) == 1
+    put(tab, 'epochs', 2000)                                              # another run, which takes as long as its pictures need
+    comes(tab, 'Nothing is trained yet')
+    button(tab, 'Play').click()
+    comes(tab, 'epoch 4')
+    pictures(tab, '1-in-play')
+    assert 'epoch' in words(tab)
+    button(tab, 'Stop').click()
+    comes(tab, 'Nothing is trained yet')
 
 
 def test_a_run_is_stepped_played_and_looked_back_on(tab, jupyter, record_property):
@@ -220,12 +235,15 @@ def test_a_run_is_stepped_played_and_looked_back_on(tab, jupyter, record_propert
     shows(tab, run, 1)
     lab(tab).locator('select').nth(-2).select_option(label='body.3')
     shows(tab, run, 1, layer='body.3.weight')
-    before = pages.plot(tab)['data']
+    button(tab, 'Save figure').click()
+    comes(tab, 'Saved', 'notice')
+    saved = _saved(run.path/'cycle-001.html')
+    assert [t.get('name', t['type']) for t in saved if not ({'x', 'y'} <= t.keys() or 'z' in t)] == [], 'the figure in the kernel has lost numbers'
     tab.evaluate("jupyterapp.commands.execute('docmanager:save')")
     tab.reload()
     pages.ready(tab)
     shows(tab, run, 1, layer='body.3.weight')
-    assert pages.plot(tab)['data'] == before and 'cycle 1:' in words(tab)
+    assert 'cycle 1:' in words(tab)
 
 
 def test_the_keyboard_alone_steps_and_looks_back(tab, jupyter):
@@ -270,13 +288,11 @@ def test_held_and_stopped_in_the_middle_it_goes_on_to_the_same_bits(tab, jupyter
     comes(tab, 'Nothing is trained yet')
     assert run.records() == [] and not field(tab, 'seed').locator('input').is_disabled() and button(tab, 'Stop').is_disabled()
     halfway()
+    x = pages.until(tab, lambda: _losses(tab, '0-4'))
+    assert x == sorted(set(x)), 'what was given up is still drawn'
     button(tab, 'Play').click()
-    comes(tab, 'epoch')
-    x = pages.until(tab, lambda: len(x := _losses(tab, '0-4')) > 50 and x)
-    assert x == sorted(x), 'what was given up is still drawn'
-    pages.until(tab, lambda: max(_losses(tab, '0-4')) > 30 or run.records())
+    pages.until(tab, lambda: run.records() or max(_losses(tab, '0-4')) > 15)
     assert run.records() or pages.plot(tab)['layout']['xaxis'].get('dtick') != 1, 'a mark for each of 60 epochs'
-    pictures(tab, '1-in-play')
     ends(tab)
     shows(tab, run)
     pictures(tab, '2-after')
