@@ -47,17 +47,24 @@ from colt.data import load
 from colt.panel import Lab
 from colt.train import Recipe
 manual_seed(0)
-net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), *(m for _ in range(19) for m in (nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())), nn.AvgPool2d(8), nn.Flatten(), nn.Linear(8, 5))
+middle = [m for _ in range(19) for m in (nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())]
+net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), *middle, nn.AvgPool2d(8), nn.Flatten(), nn.Linear(8, 5))
 recipe = Recipe(arch='twenty', dataset='digits', conv_prune_ratio=.05, end_iter=1, batch_size=256, sparsity=None, max_cycles=39)
 lab = Lab(recipe, out='deep', net=net, data=load('digits'), head='63')
 lab
 '''
 MEMORY = '''
-import gc, psutil
+import gc, json, psutil
 def used(): gc.collect(); return psutil.Process().memory_info().rss/1e6
+sizes = [used()]
+for _ in range(5):
+    for n in [*range(40), *range(39, -1, -1)]: lab.back(n)
+    sizes.append(used())
+open('sizes.json', 'w').write(json.dumps(sizes))
 '''
 CHANGE = '''(selector) => { window.changed = null; const began = performance.now()
-    new MutationObserver((_, o) => { window.changed ??= performance.now() - began; o.disconnect() }).observe(document.querySelector(selector), {childList: true, subtree: true, characterData: true}) }'''
+    new MutationObserver((_, o) => { window.changed ??= performance.now() - began; o.disconnect() })
+        .observe(document.querySelector(selector), {childList: true, subtree: true, characterData: true}) }'''
 
 
 def middle(x): return f'{statistics.median(x):.3f} ({min(x):.3f} to {max(x):.3f})'
@@ -66,7 +73,8 @@ def middle(x): return f'{statistics.median(x):.3f} ({min(x):.3f} to {max(x):.3f}
 def cost(server, page):
     server.open(page, [COST, 'from IPython.display import display\nfor lab in labs.values(): display(lab)', PLAY], name='cost', seconds=500)
     for name, pairs in json.loads((server.root/'cost.json').read_text()).items():
-        print(f'{name}: without the lab {middle([a for a, _ in pairs])} s, in the lab {middle([b for _, b in pairs])} s; ratios of pairs {middle([b/a for a, b in pairs])}', flush=True)
+        plain, seen = zip(*pairs, strict=True)
+        print(f'{name}: without the lab {middle(plain)} s, in the lab {middle(seen)} s; ratios of pairs {middle([b/a for a, b in pairs])}', flush=True)
 
 
 def hand(server, page):
@@ -86,8 +94,9 @@ def hand(server, page):
 
 
 def memory(server, page):
-    server.open(page, [DEEP, MEMORY + 'sizes = [used()]\nfor n in [*range(40), *range(39, -1, -1)]*5:\n    lab.back(n)\n    if n == 0: sizes.append(used())\nimport json\nopen("sizes.json", "w").write(json.dumps(sizes))'], name='memory', seconds=300)
-    print('the kernel after 0, 1, 80, 160, 240, 320 and 400 looks back (MB):', [round(x) for x in json.loads((server.root/'sizes.json').read_text())], flush=True)
+    server.open(page, [DEEP, MEMORY], name='memory', seconds=300)
+    sizes = [round(x) for x in json.loads((server.root/'sizes.json').read_text())]
+    print('the kernel before, and after each 80 looks back (MB):', sizes, flush=True)
 
 
 if __name__ == '__main__':
