@@ -148,7 +148,7 @@ def as_command(
     said = {k: {True: 'yes', False: 'no'}.get(v, v) if isinstance(v, bool) else v for k, v in flags.items() if v is not None}
     return shlex.join(['colt-prune', *(str(w) for k, v in said.items() for w in (f'--{k}', v))])
 
-# %% ../nbs/api/14_panel.ipynb #3ef710cd
+# %% ../nbs/api/14_panel.ipynb #fa6749d6
 class Sheet:
     "A figure that can be drawn again, from any thread"
     def __init__(self):
@@ -175,7 +175,9 @@ class Sheet:
         with self.widget.batch_update():
             for i, (old, new) in enumerate(zip(self.widget.data, figure.data)):
                 if i < losses or self._shown[i:i + 1] != said[i:i + 1]: old.update(new, overwrite=True)
+            gone = self.widget.layout.to_plotly_json().keys() - figure.layout.to_plotly_json().keys()
             self.widget.update_layout(figure.layout, overwrite=True)
+            for key in gone: self.widget.layout[key] = None
         self._shown = said
 
     def settle(self):
@@ -185,12 +187,11 @@ class Sheet:
             self.widget._widget_layout, self.widget._widget_data = deepcopy(self.figure._layout), deepcopy(data)
 
     def move_losses(self, curves:dict[str, Curve]) -> bool:
-        "Draw the losses alone; False if there is no place for them yet"
+        "Draw the losses alone; False if there is no place for some of them yet"
         traces = loss_traces({name: c.told() for name, c in curves.items()})
-        if len(traces) != self._losses: return False
         with self.drawing('losses', .03, .35), self.widget.batch_update():
-            for old, new in zip(self.widget.data, traces): old.update(x=new.x, y=new.y)
-        return True
+            for old, new in zip(self.widget.data[:self._losses], traces): old.update(x=new.x, y=new.y)
+        return len(traces) == self._losses
 
 # %% ../nbs/api/14_panel.ipynb #9f4c8442
 _presses = {'Step': ('step-forward', 'Train, vote and prune once: one cycle'), 'Play': ('play', 'Go on to the target'), 'Pause': ('pause', 'Hold after the batch at work'),
@@ -310,7 +311,7 @@ class Desk:
         net = self.net or create(r.arch, -(-classes//r.partition) if r.partition_by == 'class' else classes, shape, r.seed, r.stem)
         return Cycle(0, self._init or net.state_dict(), first_mask(net, r, self.head), (), ())
 
-# %% ../nbs/api/14_panel.ipynb #144222e5
+# %% ../nbs/api/14_panel.ipynb #1b8aab98
 class Lab:
     "A run at one's fingertips. Shown by the last line of a cell; every button is a method too"
     def __init__(self,
@@ -509,7 +510,7 @@ class Lab:
 
     def _note(self, e):
         "A batch has been learned"
-        if e.cycle != self._at: self.curves, self._at = {}, e.cycle
+        if e.cycle != self._at or not self.curves: self.curves, self._at = {p.name: Curve() for p in self.desk.plan().parts}, e.cycle
         self.curves.setdefault(e.part, Curve()).add(e)
         if not self._follows() or not self.sheet.due('words'): return
         with self.sheet.drawing('words', .02): self.console.status.value = _at_work(e)

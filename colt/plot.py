@@ -253,7 +253,7 @@ def _cycles_left(last, recipe):
         if 0 < kept < living: left.append(ceil(log((1 - last['sparsity'])/(1 - recipe.sparsity))/log(living/kept) - 1e-9))
     return max(0, min(left)) if left else None
 
-# %% ../nbs/api/12_plot.ipynb #9c3047d4
+# %% ../nbs/api/12_plot.ipynb #4247727b
 def _key(*pairs): return ' '.join(f'<span style="color:{color}">■</span> {escape(name)}' for name, color in pairs)
 def _stretched(r): return -log10(max(1 - r['sparsity'], 1e-6)) # every step to the right halves what is alive
 
@@ -325,7 +325,7 @@ def _promise(fig, at_work):
     "What will be seen here"
     for r, c, when in ((1, 1, '' if at_work else 'with the first batch'), (1, 2, 'after the first cycle'), (2, 1, 'after the first cycle'), (2, 2, 'after the first vote'), (3, 1, 'after the first vote')):
         axes = fig.get_subplot(r, c)
-        fig.add_annotation(text=when, x=sum(axes.xaxis.domain)/2, y=sum(axes.yaxis.domain)/2, xref='paper', yref='paper', showarrow=False, opacity=.6)
+        if when: fig.add_annotation(text=when, x=sum(axes.xaxis.domain)/2, y=sum(axes.yaxis.domain)/2, xref='paper', yref='paper', xanchor='center', yanchor='middle', showarrow=False, opacity=.6)
 
 def _alarm(records):
     soon = in_danger(records[-1]) if records else {}

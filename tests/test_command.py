@@ -224,5 +224,5 @@ def test_the_report_opens_offline(prune, tmp_path, browser):
                            f'file://{tmp_path}/runs/run/report.html'], capture_output=True, text=True, timeout=120, check=True).stdout
     drawn = page[page.rindex('class="plot-container'):]
     for text in ('Test accuracy', 'part 0-4', 'part 5-9', 'votes agree', 'by chance', 'body.1',
-                 'body.3.weight'): assert text in drawn
+                 'body.3'): assert text in drawn
     assert drawn.count('class="trace scatter') >= 5

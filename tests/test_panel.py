@@ -201,6 +201,7 @@ def test_wrong_input_is_told_beside_the_field_and_nothing_is_written(tab, jupyte
     assert len(run.records()) == 1
     put(tab, 'epochs', 2000)                                              # another run, which takes as long as its pictures need
     comes(tab, 'Nothing is trained yet')
+    pages.until(tab, lambda: not pages.plot(tab)['layout'].get('shapes'), 5) # no frame of the run before
     button(tab, 'Play').click()
     comes(tab, 'epoch 4')
     pictures(tab, '1-in-play')
