@@ -14,6 +14,13 @@ TOP = Path(__file__).resolve().parents[1]
 COMMAND = Path(sys.executable).with_name('colt-prune')
 
 
+LONG = 'test_panel', 'test_fashion', 'test_original', 'densenet121'  # they begin first, so that no worker waits for them in the end
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: next((i for i, name in enumerate(LONG) if name in item.nodeid), len(LONG)))
+
+
 def need(found, what):
     "`found`, or skip the test; where CI runs, a test that can't run has failed"
     if not found: (pytest.fail if os.environ.get('CI') else pytest.skip)(f'{what} is not here')

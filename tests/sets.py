@@ -2,7 +2,7 @@
 
     make(root, 'cifar10')        writes what `colt.data.load('cifar10', root)` reads
 
-Ten images a class to learn from and four to test on; cifar100 has two and one, the sets of pictures in files (four classes) six and two.
+Ten images a class to learn from and four to test on; cifar100 has three and one, the sets of pictures in files (four classes) six and two.
 """
 import gzip
 from pathlib import Path
@@ -76,7 +76,7 @@ def cifar10(folder, rng):
 
 def cifar100(folder, rng):
     folder.mkdir(parents=True)
-    for name, each in ('train', 2), ('test', 1):
+    for name, each in ('train', 3), ('test', 1):
         x, y = some(rng, 100, each, 32, 3)
         (folder/name).write_bytes(pickled({b'coarse_labels': y//5, b'fine_labels': y}, x.tobytes()))
     (folder/'meta').write_bytes(pickled_names(b'fine_label_names', [b'kind %d' % i for i in range(100)]))
