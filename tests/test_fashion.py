@@ -45,7 +45,7 @@ def test_a_ticket_beats_its_shuffled_and_its_redrawn_self(fashion):
 def test_colt_needs_at_most_seven_tenths_of_the_cycles_of_lth(fashion, tmp_path, monkeypatch, capsys):
     "To a sparsity of 0.98 at the same ratio; the rival at COLT's own sparsities needs as many as COLT, by construction"
     monkeypatch.chdir(tmp_path)
-    line = '--dataset fashionmnist --arch_type lenet5 --end_iter 1 --conv_prune_ratio 0.3 --linear_prune_ratio 0.3 --sparsity 0.98 --valid 0.6'
+    line = '--dataset fashionmnist --arch_type lenet5 --end_iter 1 --conv_prune_ratio 0.3 --linear_prune_ratio 0.3 --sparsity 0.98 --evaluate last'
     for words in f'{line} --name colt', f'{line} --prune_type lth --name lth', '--match colt --name rival': assert colt_prune(words.split()) == 0
     cycles = {n: RunFolder(f'runs/{n}').records()[-1]['cycle'] for n in ('colt', 'lth', 'rival')}
     assert cycles['colt'] <= .7*cycles['lth'] and cycles['rival'] == cycles['colt']
