@@ -1,6 +1,6 @@
 """What the lab costs and how fast it answers, in a real JupyterLab with a real browser on the same machine
 
-    python benchmarks/panel.py          (about four minutes; needs Chromium)
+    python benchmarks/panel.py          (about seven minutes; needs Chromium)
 
 Prints: the time of a run that is played in the lab beside that of the same run without it, in turns; from a click to the first
 change in the page; from a key on the slider to the figure of that cycle, for a run of 40 cycles and 20 layers; and what an hour of
@@ -25,14 +25,15 @@ from colt.panel import Lab
 from colt.runs import carry_out, create_run, plan
 from colt.train import Recipe
 here = Path(tempfile.mkdtemp())
-recipes = {'conv3 on digits': Recipe.default('conv3', max_cycles=3, evaluate='no'), 'fc1 on digits': Recipe.default('fc1', max_cycles=20, evaluate='no')}
+recipes = {'conv3, 4 cycles': Recipe.default('conv3', max_cycles=3, evaluate='no'), 'fc1, 11 short cycles': Recipe.default('fc1', evaluate='no'),
+           'fc1, 48 short cycles': Recipe.default('fc1', linear_prune_ratio=.04, evaluate='no', max_cycles=47)}
 labs = {name: Lab(r, out=here/'warm') for name, r in recipes.items()}
 found = {name: [] for name in recipes}
 '''
 PLAY = '''
 for turn in range(5):
     for name, r in recipes.items():
-        folder = create_run(p := plan(r), here/f'plain-{r.arch}-{turn}')
+        folder = create_run(p := plan(r), here/f'plain-{name}-{turn}')
         began = time.perf_counter(); list(carry_out(p, folder, keep=True)); plain = time.perf_counter() - began
         lab = labs[name]
         lab.desk.out = here/f'lab-{turn}'
@@ -50,7 +51,7 @@ manual_seed(0)
 middle = [m for _ in range(19) for m in (nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())]
 net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), *middle, nn.AvgPool2d(8), nn.Flatten(), nn.Linear(8, 5))
 recipe = Recipe(arch='twenty', dataset='digits', conv_prune_ratio=.05, end_iter=1, batch_size=256, sparsity=None, max_cycles=39)
-lab = Lab(recipe, out='deep', net=net, data=load('digits'), head='63')
+lab = Lab(recipe, out='deep', net=net, data=load('digits'), head='61')
 lab
 '''
 MEMORY = '''
@@ -71,7 +72,7 @@ def middle(x): return f'{statistics.median(x):.3f} ({min(x):.3f} to {max(x):.3f}
 
 
 def cost(server, page):
-    server.open(page, [COST, 'from IPython.display import display\nfor lab in labs.values(): display(lab)', PLAY], name='cost', seconds=500)
+    server.open(page, [COST, 'from IPython.display import display\nfor lab in labs.values(): display(lab)', PLAY], name='cost', seconds=900)
     for name, pairs in json.loads((server.root/'cost.json').read_text()).items():
         plain, seen = zip(*pairs, strict=True)
         print(f'{name}: without the lab {middle(plain)} s, in the lab {middle(seen)} s; ratios of pairs {middle([b/a for a, b in pairs])}', flush=True)

@@ -109,6 +109,7 @@ def _overlap(labels, tallies, agreed, horizontal):
              enumerate((('votes agree', '#222222', 'white'), ('by chance', 'white', '#222222')))]
     return bars + marks
 
+# %% ../nbs/api/12_plot.ipynb #fa7289da
 def vote_traces(
     record:dict[str, Any], # a line of `cycles.jsonl`
 ) -> list[go.Bar|go.Scatter]: # three bars and two marks
@@ -142,6 +143,7 @@ def _threshold(weights, living, vote):
     kept, lost = np.abs(weights[vote]), np.abs(weights[living & ~vote])
     return (kept.min() + lost.max())/2 if len(kept) and len(lost) else None
 
+# %% ../nbs/api/12_plot.ipynb #5b6cf1e9
 def magnitude_traces(
     cycle:Cycle, # its runs with their weights, or only θ0 is drawn
     layer:str, # parameter name
@@ -182,6 +184,21 @@ def _tiles(shape, image, most):
     grid.reshape(-1, *grid.shape[2:])[:len(shown), :k[0], :k[1]] = shown
     return grid.transpose(0, 2, 1, 3).reshape(rows*grid.shape[2], -1), len(shown), out*inputs
 
+# %% ../nbs/api/12_plot.ipynb #c4484708
+_DEAD = 'rgba(128,128,128,.2)'
+
+def _who(living, votes, names):
+    "For each weight a number, and for each number its name and colour"
+    if not votes: return living.astype(int), [('dead', _DEAD), ('alive', COLORS[5])]
+    if len(votes) == 1: return living.astype(int) + votes[0], [('dead before', _DEAD), ('given up', COLORS[6]), ('kept', COLORS[5])]
+    ballots = sum(v.astype(int) for v in votes)
+    if len(votes) == 2:
+        code = np.where(ballots == 2, 4, np.where(votes[0], 2, np.where(votes[1], 3, living)))
+        return code, [('dead before', _DEAD), ('none kept', COLORS[6]), (f'only {names[0]}', COLORS[0]), (f'only {names[1]}', COLORS[1]), ('all kept', COLORS[5])]
+    code = np.where(ballots == len(votes), 3, np.where(ballots > 0, 2, living))
+    return code, [('dead before', _DEAD), ('none kept', COLORS[6]), ('some kept', COLORS[4]), ('all kept', COLORS[5])]
+
+# %% ../nbs/api/12_plot.ipynb #53c93a21
 def filter_map(
     cycle:Cycle,
     layer:str, # parameter name
@@ -200,21 +217,8 @@ def filter_map(
     scale = [[x, c] for i, c in enumerate(colors) for x in (i/len(colors), (i + 1)/len(colors))]
     trained = ''.join(f'<br>after training on {n}: %{{customdata[{i}]:.4f}}' for i, n in enumerate(names, 1)) if len(values) > 1 else ''
     return go.Heatmap(z=pick(who.astype(object), None), hoverongaps=False, zmin=-.5, zmax=len(what) - .5, colorscale=scale, showscale=False, xgap=.5, ygap=.5,
-                      customdata=np.stack([pick(v, 0).astype(float).round(5) for v in values], -1), text=pick(np.array([n for n, _ in what])[who], ''),
+                      customdata=np.stack([pick(v, 0) for v in values], -1).astype(np.float32), text=pick(np.array([n for n, _ in what])[who], ''),
                       hovertemplate=f'%{{text}}<br>θ0: %{{customdata[0]:.4f}}{trained}<extra></extra>', meta=dict(shown=shown, of=of, key=what))
-
-_DEAD = 'rgba(128,128,128,.2)'
-
-def _who(living, votes, names):
-    "For each weight a number, and for each number its name and colour"
-    if not votes: return living.astype(int), [('dead', _DEAD), ('alive', COLORS[5])]
-    if len(votes) == 1: return living.astype(int) + votes[0], [('dead before', _DEAD), ('given up', COLORS[6]), ('kept', COLORS[5])]
-    ballots = sum(v.astype(int) for v in votes)
-    if len(votes) == 2:
-        code = np.where(ballots == 2, 4, np.where(votes[0], 2, np.where(votes[1], 3, living)))
-        return code, [('dead before', _DEAD), ('none kept', COLORS[6]), (f'only {names[0]}', COLORS[0]), (f'only {names[1]}', COLORS[1]), ('all kept', COLORS[5])]
-    code = np.where(ballots == len(votes), 3, np.where(ballots > 0, 2, living))
-    return code, [('dead before', _DEAD), ('none kept', COLORS[6]), ('some kept', COLORS[4]), ('all kept', COLORS[5])]
 
 # %% ../nbs/api/12_plot.ipynb #98185a39
 def curves_of(
@@ -234,6 +238,7 @@ def loss_traces(
                 go.Scatter(x=c['valid_epoch'], y=c['valid_loss'], mode='markers', marker=dict(color=color, symbol='diamond', size=7 if len(c['valid_epoch']) <= 20 else 4, line=dict(width=1, color='white')), **line | {'name': f'{name}, validation'})]
     return [t for i, (name, c) in enumerate(curves.items()) for t in pair(i, name, c)]
 
+# %% ../nbs/api/12_plot.ipynb #ff73c1d8
 def budget(
     records:list[dict[str, Any]], # lines of `cycles.jsonl`
     recipe:Recipe, # its targets say when the run is over
@@ -253,15 +258,7 @@ def _cycles_left(last, recipe):
         if 0 < kept < living: left.append(ceil(log((1 - last['sparsity'])/(1 - recipe.sparsity))/log(living/kept) - 1e-9))
     return max(0, min(left)) if left else None
 
-# %% ../nbs/api/12_plot.ipynb #4247727b
-def _key(*pairs): return ' '.join(f'<span style="color:{color}">■</span> {escape(name)}' for name, color in pairs)
-def _stretched(r): return -log10(max(1 - r['sparsity'], 1e-6)) # every step to the right halves what is alive
-
-def _ticks(fig, most, **where):
-    "An axis of sparsities, stretched towards its end"
-    ticks = [s for s in (0., .5, .75, .9, .95, .98, .99, .995, .999, .9999) if s <= most + .01]
-    fig.update_xaxes(tickvals=[-log10(1 - s) for s in ticks], ticktext=[f'{100*s:g} %' for s in ticks], zeroline=False, **where)
-
+# %% ../nbs/api/12_plot.ipynb #74986d95
 @lru_cache(8)
 def _rooms(close, layers):
     "An empty page; copy it to draw on it"
@@ -270,37 +267,7 @@ def _rooms(close, layers):
     specs: list = [[{}, {}], [{}, {}], [{}, {}] if close else [{'colspan': 2}, None]] + [[{'colspan': 2}, None]]*close
     fig = make_subplots(len(heights), 2, specs=specs, row_heights=heights, vertical_spacing=gap/total, horizontal_spacing=.11)
     return fig.update_layout(height=total + 110, template='plotly_white', autosize=True, barmode='stack', bargap=.25, margin=dict(l=8, r=8, t=56, b=24), hovermode='closest', showlegend=False, font_size=12,
-                             paper_bgcolor='rgba(0,0,0,0)', plot_bgcolor='rgba(0,0,0,0)').update_xaxes(gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=True).update_yaxes(
-                                 gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=True)
-
-def cycle_figure(
-    records:list[dict[str, Any]], # lines of `cycles.jsonl`; none, before the first cycle
-    n:int=-1, # index of the one to look at
-    cycle:Cycle|None=None, # the same, to look into a layer
-    layer:str='', # parameter name; by default, the first
-    curves:Mapping[str, Mapping[str, Sequence[float]]]|None=None, # of a training at work, instead of those of the cycle
-    beside:Mapping[str, list[dict[str, Any]]]|None=None, # name -> records of other runs, to hold its accuracy against
-    image:tuple[int, int, int]|None=None, # as in `filter_map`
-) -> go.Figure:
-    "Losses, accuracy, survival, overlap and one layer from the inside"
-    row = records[n] if records else dict(cycle=0, parts=[], votes=None, agreement=None, layers=cycle.mask if cycle else {})
-    layer, fig = layer or next(iter(row['layers']), ''), deepcopy(_rooms(cycle is not None, len(row['layers'])))
-    names = list(curves if curves is not None else curves_of(row))
-    add = lambda r, c, traces, title, **axes: _fill(fig, r, c, traces, title, **axes)
-    add(1, 1, loss_traces(curves if curves is not None else curves_of(row)), ('Loss (nats) by epoch', _key(*zip(names[:4], COLORS)) + ' ◆ validation'*bool(names)), y=dict(rangemode='tozero'), x=_whole(row) if curves is None else None)
-    add(1, 2, *_accuracies(records, beside or {}), y=dict(rangemode='normal'))
-    _ticks(fig, max((r['sparsity'] for r in [*records, *(r for rows in (beside or {}).values() for r in rows)]), default=.95), row=1, col=2)
-    scale = survival_map(records).update(colorbar=dict(title=None, thickness=8, len=fig.layout.yaxis3.domain[1] - fig.layout.yaxis3.domain[0], y=sum(fig.layout.yaxis3.domain)/2, x=fig.layout.xaxis3.domain[1] + .003, ticksuffix=' %'))
-    add(2, 1, [scale], ('Weights alive, by layer and cycle', _alarm(records)), y=dict(autorange='reversed', type='category'))
-    key = _key(*((k.removesuffix(' kept'), c) for k, c in _kept.items())) + ' ● agreement ○ chance'*bool(row['agreement'])
-    add(2, 2, vote_traces(row), (f"Kept (%), by layer, in cycle {row['cycle']}", key), y=dict(autorange='reversed', type='category', showticklabels=False), x=dict(range=[0, 100]))
-    add(3, 1, overlap_traces(records), ('Kept (%), by cycle', key), y=dict(range=[0, 101]))
-    if cycle is not None: _close_up(fig, add, cycle, layer, image)
-    if not records: _promise(fig, bool(names))
-    for axis in ('x3', 'x5')*bool(records): fig.add_shape(type='rect', x0=row['cycle'] - .5, x1=row['cycle'] + .5, y0=0, y1=1, xref=axis, yref=f'y{axis[1:]} domain', line=dict(color=COLORS[1], width=2))
-    every = max(1, -(-len(records)//10))
-    for col, r in ((1, 2), (1, 3)): fig.update_xaxes(tickvals=[r['cycle'] for r in records[::every]], row=r, col=col)
-    return fig
+                             paper_bgcolor='rgba(0,0,0,0)', plot_bgcolor='rgba(0,0,0,0)').update_xaxes(gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=True).update_yaxes(gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=False)
 
 def _fill(fig, r, c, traces, title, x=None, y=None):
     "Put traces into one of the rooms, under a title of two lines"
@@ -309,6 +276,18 @@ def _fill(fig, r, c, traces, title, x=None, y=None):
     there.xaxis.update(x or {})
     there.yaxis.update(y or {})
     fig.add_annotation(text=f'<b>{title[0]}</b><br><span style="font-size:11px">{title[1] or " "}</span>', x=there.xaxis.domain[0], y=there.yaxis.domain[1], xref='paper', yref='paper', xanchor='left', yanchor='bottom', align='left', showarrow=False, font_size=13)
+
+# %% ../nbs/api/12_plot.ipynb #b65a8ee0
+def _key(*pairs): return ' '.join(f'<span style="color:{color}">■</span> {escape(name)}' for name, color in pairs)
+def _stretched(r): return -log10(max(1 - r['sparsity'], 1e-6)) # every step to the right halves what is alive
+
+def _ticks(records):
+    "An axis of sparsities, stretched towards its end, for what these records have"
+    most = max((r['sparsity'] for r in records), default=.95)
+    ticks = [s for s in (0., .5, .75, .9, .95, .98, .99, .995, .999, .9999) if s <= most + .01]
+    return dict(tickvals=[-log10(1 - s) for s in ticks], ticktext=[f'{100*s:g} %' for s in ticks], zeroline=False)
+
+def _cycles(records): return dict(tickvals=[r['cycle'] for r in records[::max(1, -(-len(records)//10))]]) # an axis of cycles
 
 def _accuracies(records, beside):
     "Accuracy against sparsity, of the run and of those beside it"
@@ -321,23 +300,55 @@ def _accuracies(records, beside):
 
 def _whole(row): return dict(dtick=1) if max([p['epochs'] for p in row['parts']], default=0) <= 12 else {} # an axis of epochs that is not marked at halves
 
+# %% ../nbs/api/12_plot.ipynb #dbc58c15
+def _beside_its_scale(trace, there):
+    "A map whose scale stands at its right side, as high as it is"
+    (low, high), right = there.yaxis.domain, there.xaxis.domain[1]
+    return trace.update(colorbar=dict(title=None, thickness=8, len=high - low, y=(low + high)/2, x=right + .003, ticksuffix=' %'))
+
+def _alarm(records):
+    soon = in_danger(records[-1]) if records else {}
+    return '⚠ ' + ', '.join(f"{_short(n)} {'is gone' if not v else f'lasts {v:.1f} more votes'}" for n, v in list(soon.items())[:2]) if soon else ''
+
+def _close_up(fig, cycle, layer, image):
+    "One layer from the inside, into the last two rooms"
+    drawn = magnitude_traces(cycle, layer)
+    parts = [(r.part, COLORS[i % len(COLORS)]) for i, r in enumerate(cycle.runs)][:4] if len(drawn) > 1 else []
+    _fill(fig, 3, 2, drawn, (f'{_short(layer)}: living weights by |w|', _key(*parts, ('θ0', '#888888')) + (' ┆ threshold' if parts else ' (trained weights not kept)'*bool(cycle.runs))))
+    tiles = filter_map(cycle, layer, image)
+    _fill(fig, 4, 1, [tiles], (f"{_short(layer)}: {tiles.meta['shown']:,} of {tiles.meta['of']:,} filters", _key(*tiles.meta['key'])), x=dict(visible=False), y=dict(visible=False, autorange='reversed'))
+
 def _promise(fig, at_work):
     "What will be seen here"
     for r, c, when in ((1, 1, '' if at_work else 'with the first batch'), (1, 2, 'after the first cycle'), (2, 1, 'after the first cycle'), (2, 2, 'after the first vote'), (3, 1, 'after the first vote')):
         axes = fig.get_subplot(r, c)
         if when: fig.add_annotation(text=when, x=sum(axes.xaxis.domain)/2, y=sum(axes.yaxis.domain)/2, xref='paper', yref='paper', xanchor='center', yanchor='middle', showarrow=False, opacity=.6)
 
-def _alarm(records):
-    soon = in_danger(records[-1]) if records else {}
-    return '⚠ ' + ', '.join(f"{_short(n)} {'is gone' if not v else f'lasts {v:.1f} more votes'}" for n, v in list(soon.items())[:2]) if soon else ''
-
-def _close_up(fig, add, cycle, layer, image):
-    "One layer from the inside, into the last two rooms"
-    drawn = magnitude_traces(cycle, layer)
-    parts = [(r.part, COLORS[i % len(COLORS)]) for i, r in enumerate(cycle.runs)][:4] if len(drawn) > 1 else []
-    add(3, 2, drawn, (f'{_short(layer)}: living weights by |w|', _key(*parts, ('θ0', '#888888')) + (' ┆ threshold' if parts else ' (trained weights not kept)'*bool(cycle.runs))))
-    tiles = filter_map(cycle, layer, image)
-    add(4, 1, [tiles], (f"{_short(layer)}: {tiles.meta['shown']:,} of {tiles.meta['of']:,} filters", _key(*tiles.meta['key'])), x=dict(visible=False), y=dict(visible=False, autorange='reversed'))
+# %% ../nbs/api/12_plot.ipynb #4247727b
+def cycle_figure(
+    records:list[dict[str, Any]], # lines of `cycles.jsonl`; none, before the first cycle
+    n:int=-1, # index of the one to look at
+    cycle:Cycle|None=None, # the same, to look into a layer
+    layer:str='', # parameter name; by default, the first
+    curves:Mapping[str, Mapping[str, Sequence[float]]]|None=None, # of a training at work, instead of those of the cycle
+    beside:Mapping[str, list[dict[str, Any]]]|None=None, # name -> records of other runs, to hold its accuracy against
+    image:tuple[int, int, int]|None=None, # as in `filter_map`
+) -> go.Figure:
+    "Losses, accuracy, survival, overlap and one layer from the inside"
+    row = records[n] if records else dict(cycle=0, parts=[], votes=None, agreement=None, layers=cycle.mask if cycle else {})
+    losses, beside, layers = curves_of(row) if curves is None else curves, beside or {}, list(map(_short, row['layers']))
+    fig, upside_down = deepcopy(_rooms(cycle is not None, len(layers))), dict(autorange='reversed', type='category')
+    key = _key(*((k.removesuffix(' kept'), c) for k, c in _kept.items())) + ' ● agreement ○ chance'*bool(row['agreement'])
+    _fill(fig, 1, 1, loss_traces(losses), ('Loss (nats) by epoch', _key(*zip(list(losses)[:4], COLORS)) + ' ◆ validation'*bool(losses)), x=_whole(row) if curves is None else {}, y=dict(rangemode='tozero'))
+    accuracies, title = _accuracies(records, beside)
+    _fill(fig, 1, 2, accuracies, title, x=_ticks([*records, *(r for rows in beside.values() for r in rows)]), y=dict(rangemode='normal'))
+    _fill(fig, 2, 1, [_beside_its_scale(survival_map(records), fig.get_subplot(2, 1))], ('Weights alive, by layer and cycle', _alarm(records)), x=_cycles(records), y=upside_down)
+    _fill(fig, 2, 2, vote_traces(row), (f"Kept (%), by layer, in cycle {row['cycle']}", key), x=dict(range=[0, 102]), y=upside_down | dict(showticklabels=False))
+    _fill(fig, 3, 1, overlap_traces(records), ('Kept (%), by cycle', key), x=_cycles(records), y=dict(range=[0, 101]))
+    if cycle is not None: _close_up(fig, cycle, layer or next(iter(row['layers']), ''), image)
+    if not records: _promise(fig, bool(losses))
+    for axis in ('x3', 'x5')*bool(records): fig.add_shape(type='rect', x0=row['cycle'] - .5, x1=row['cycle'] + .5, y0=0, y1=1, xref=axis, yref=f'y{axis[1:]} domain', line=dict(color=COLORS[1], width=2))
+    return fig.update_layout(margin_l=max(36, 12 + ceil(6.4*max(map(len, layers), default=0)))) # room for the names of the layers, from the beginning
 
 # %% ../nbs/api/12_plot.ipynb #f6f23bd5
 def story(
@@ -383,10 +394,8 @@ def compare_figure(
     fig = make_subplots(3, 1, shared_xaxes=True, row_heights=[.5, .25, .25], vertical_spacing=.08, subplot_titles=list(panels))
     for i, kind in enumerate(kinds):
         for row, (key, scale) in enumerate(panels.values(), 1): fig.add_traces(_band(kind, COLORS[i % len(COLORS)], key, scale, row), rows=row, cols=1)
-    most = max(r['sparsity'] for k in kinds for rows in k.records.values() for r in rows)
     fig.update_annotations(x=0, xanchor='left', font_size=14)
-    _ticks(fig, most)
-    fig.update_xaxes(title='sparsity', row=3, col=1).update_yaxes(rangemode='tozero', row=2, col=1).update_yaxes(rangemode='tozero', row=3, col=1)
+    fig.update_xaxes(_ticks([r for k in kinds for rows in k.records.values() for r in rows])).update_xaxes(title='sparsity', row=3, col=1).update_yaxes(rangemode='tozero', row=2, col=1).update_yaxes(rangemode='tozero', row=3, col=1)
     return fig.update_layout(template='plotly_white', height=820, margin=dict(l=10, r=10, t=40, b=10), hovermode='closest', legend=dict(orientation='h', y=-.08))
 
 # %% ../nbs/api/12_plot.ipynb #9b3e5061
