@@ -141,7 +141,7 @@ def _filters(tiles, cycle, layer, parts):
     init, living, a, b = (x[layer].numpy().ravel() for x in (cycle.init, cycle.mask, *cycle.votes))
     kept = np.select([~living, a & b, a, b], ['dead before', 'all kept', *(f'only {p}' for p in parts)], 'none kept')
     truth = {}
-    for w, who in zip(init.astype(float).round(5).tolist(), kept.tolist(), strict=True): truth.setdefault(w, set()).add(who)
+    for w, who in zip(init.astype(float).tolist(), kept.tolist(), strict=True): truth.setdefault(w, set()).add(who)
     grid = zip(tiles['z'], tiles['customdata'], tiles['text'], strict=True)
     cells = [(z, truth[data[0]], text) for row in grid for z, data, text in zip(*row, strict=True) if z is not None and z == z]
     assert len(cells) > 3000 and all(text in who for _, who, text in cells)
