@@ -17,7 +17,7 @@ help:
 	@echo 'make check      exactly what continuous integration does'
 	@echo 'make export     the module, the README and the tour from the notebooks'
 	@echo 'make notebooks  run every notebook and keep what it shows'
-	@echo 'make docs       the notebooks as plain pages in _docs/'
+	@echo 'make docs       the site in _docs/ (open _docs/index.html)'
 	@echo 'make clean      remove what was made, but no runs and no data'
 
 # The stamp is newer than what decides the environment, so a second call installs nothing.
@@ -55,8 +55,8 @@ notebooks: setup
 	$(MAKE) export
 
 docs: setup
-	$(BIN)/jupyter nbconvert --to html --output-dir _docs --log-level WARN $(API)
+	$(BIN)/python tools/site/build.py
 
 clean:
-	rm -rf .venv _docs _proc build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv _docs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -109,7 +109,7 @@ def _overlap(labels, tallies, agreed, horizontal):
              enumerate((('votes agree', '#222222', 'white'), ('by chance', 'white', '#222222')))]
     return bars + marks
 
-# %% ../nbs/api/12_plot.ipynb #fa7289da
+# %% ../nbs/api/12_plot.ipynb #f16d1ef0
 def vote_traces(
     record:dict[str, Any], # a line of `cycles.jsonl`
 ) -> list[go.Bar|go.Scatter]: # three bars and two marks
@@ -143,7 +143,7 @@ def _threshold(weights, living, vote):
     kept, lost = np.abs(weights[vote]), np.abs(weights[living & ~vote])
     return (kept.min() + lost.max())/2 if len(kept) and len(lost) else None
 
-# %% ../nbs/api/12_plot.ipynb #5b6cf1e9
+# %% ../nbs/api/12_plot.ipynb #b45b86a0
 def magnitude_traces(
     cycle:Cycle, # its runs with their weights, or only θ0 is drawn
     layer:str, # parameter name
@@ -184,7 +184,7 @@ def _tiles(shape, image, most):
     grid.reshape(-1, *grid.shape[2:])[:len(shown), :k[0], :k[1]] = shown
     return grid.transpose(0, 2, 1, 3).reshape(rows*grid.shape[2], -1), len(shown), out*inputs
 
-# %% ../nbs/api/12_plot.ipynb #c4484708
+# %% ../nbs/api/12_plot.ipynb #e2b4731c
 _DEAD = 'rgba(128,128,128,.2)'
 
 def _who(living, votes, names):
@@ -198,7 +198,7 @@ def _who(living, votes, names):
     code = np.where(ballots == len(votes), 3, np.where(ballots > 0, 2, living))
     return code, [('dead before', _DEAD), ('none kept', COLORS[6]), ('some kept', COLORS[4]), ('all kept', COLORS[5])]
 
-# %% ../nbs/api/12_plot.ipynb #53c93a21
+# %% ../nbs/api/12_plot.ipynb #aabc5094
 def filter_map(
     cycle:Cycle,
     layer:str, # parameter name
@@ -238,7 +238,7 @@ def loss_traces(
                 go.Scatter(x=c['valid_epoch'], y=c['valid_loss'], mode='markers', marker=dict(color=color, symbol='diamond', size=7 if len(c['valid_epoch']) <= 20 else 4, line=dict(width=1, color='white')), **line | {'name': f'{name}, validation'})]
     return [t for i, (name, c) in enumerate(curves.items()) for t in pair(i, name, c)]
 
-# %% ../nbs/api/12_plot.ipynb #ff73c1d8
+# %% ../nbs/api/12_plot.ipynb #dc69d4a3
 def budget(
     records:list[dict[str, Any]], # lines of `cycles.jsonl`
     recipe:Recipe, # its targets say when the run is over
@@ -258,7 +258,7 @@ def _cycles_left(last, recipe):
         if 0 < kept < living: left.append(ceil(log((1 - last['sparsity'])/(1 - recipe.sparsity))/log(living/kept) - 1e-9))
     return max(0, min(left)) if left else None
 
-# %% ../nbs/api/12_plot.ipynb #74986d95
+# %% ../nbs/api/12_plot.ipynb #5bcf6b28
 @lru_cache(8)
 def _rooms(close, layers):
     "An empty page; copy it to draw on it"
@@ -277,7 +277,7 @@ def _fill(fig, r, c, traces, title, x=None, y=None):
     there.yaxis.update(y or {})
     fig.add_annotation(text=f'<b>{title[0]}</b><br><span style="font-size:11px">{title[1] or " "}</span>', x=there.xaxis.domain[0], y=there.yaxis.domain[1], xref='paper', yref='paper', xanchor='left', yanchor='bottom', align='left', showarrow=False, font_size=13)
 
-# %% ../nbs/api/12_plot.ipynb #b65a8ee0
+# %% ../nbs/api/12_plot.ipynb #0a8f38da
 def _key(*pairs): return ' '.join(f'<span style="color:{color}">■</span> {escape(name)}' for name, color in pairs)
 def _stretched(r): return -log10(max(1 - r['sparsity'], 1e-6)) # every step to the right halves what is alive
 
@@ -300,7 +300,7 @@ def _accuracies(records, beside):
 
 def _whole(row): return dict(dtick=1) if max([p['epochs'] for p in row['parts']], default=0) <= 12 else {} # an axis of epochs that is not marked at halves
 
-# %% ../nbs/api/12_plot.ipynb #dbc58c15
+# %% ../nbs/api/12_plot.ipynb #02a63250
 def _beside_its_scale(trace, there):
     "A map whose scale stands at its right side, as high as it is"
     (low, high), right = there.yaxis.domain, there.xaxis.domain[1]
@@ -364,7 +364,7 @@ def story(
     steps = [dict(label=f"{r['cycle']}", method='animate', args=[[str(r['cycle'])], now]) for r in records]
     play = dict(label='▶ play', method='animate', args=[None, dict(mode='immediate', fromcurrent=True, frame=dict(duration=700, redraw=True), transition=dict(duration=0))])
     stop = dict(label='❚❚', method='animate', args=[[None], now])
-    return fig.update_layout(sliders=[dict(steps=steps, active=len(steps) - 1, currentvalue=dict(prefix='cycle '), x=.16, len=.84, y=0, yanchor='top', pad=dict(t=36))], height=fig.layout.height + 90,
+    return fig.update_layout(sliders=[dict(steps=steps, active=len(steps) - 1, currentvalue=dict(prefix='cycle '), x=.22, len=.78, y=0, yanchor='top', pad=dict(t=36))], height=fig.layout.height + 90,
                              updatemenus=[dict(type='buttons', direction='right', buttons=[play, stop], showactive=False, x=0, xanchor='left', y=0, yanchor='top', pad=dict(t=44))])
 
 # %% ../nbs/api/12_plot.ipynb #0152cab7

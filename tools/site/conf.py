@@ -1,0 +1,56 @@
+"How Sphinx makes the site from the pages that build.py wrote"
+import inspect
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from latex2mathml.converter import convert
+from nbdev.config import get_config
+
+here = Path(__file__).parent
+told = get_config(path=here.parents[1])
+project, author, copyright, release = told.lib_name, told.author, told.copyright, told.version
+source = f'{told.git_url}/blob/{told.branch}'
+
+extensions = ['myst_nb', 'sphinx.ext.linkcode', 'sphinx_copybutton']
+myst_enable_extensions = ['colon_fence', 'deflist', 'dollarmath', 'fieldlist']
+myst_heading_anchors = 3
+nb_execution_mode = 'off'                             # a page shows what its notebook shows
+nb_code_prompt_show, nb_code_prompt_hide = 'show the {type}', 'hide the {type}'
+nitpicky = True
+nitpick_ignore_regex = [('py:class', '.*')]           # what stands in signatures; names in the text are all checked
+add_module_names = False
+maximum_signature_line_length = 100
+python_display_short_literal_types = True
+copybutton_exclude = '.linenos, .gp'
+
+html_theme, html_title, html_favicon = 'furo', 'colt', str(here/'static/favicon.svg')
+html_static_path = [str(here/'static'), os.environ['COLT_SITE_STATIC']]
+html_css_files, html_js_files = ['site.css'], ['site.js']
+html_show_sphinx = html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = dict(source_repository=told.git_url, source_branch=told.branch, source_directory='nbs/', navigation_with_keys=True,
+                          light_css_variables={'color-brand-primary': '#aa3377', 'color-brand-content': '#36669c'},
+                          dark_css_variables={'color-brand-primary': '#e58abb', 'color-brand-content': '#8fb6de'})
+html_math_renderer = 'mathml'
+
+
+def linkcode_resolve(domain, info):
+    "The lines of a name in the module"
+    thing = import_module(info['module'])
+    for name in info['fullname'].split('.'): thing = getattr(thing, name, None)
+    thing = inspect.unwrap(thing.fget if isinstance(thing, property) else thing) if thing is not None else None
+    if not (inspect.isclass(thing) or inspect.isfunction(thing)): return None
+    lines, first = inspect.getsourcelines(thing)
+    return f'{source}/{Path(sys.modules[thing.__module__].__file__).relative_to(here.parents[1])}#L{first}-L{first + len(lines) - 1}'
+
+
+def setup(app):
+    "Formulas in MathML, which browsers draw by themselves"
+    def draw(display):
+        def visit(self, node):
+            self.body.append(convert(node.astext(), display=display))
+            raise __import__('docutils').nodes.SkipNode
+        return visit, None
+    app.add_html_math_renderer('mathml', draw('inline'), draw('block'))
