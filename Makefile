@@ -7,7 +7,7 @@ BIN    := .venv/bin
 API    := $(sort $(wildcard nbs/*.ipynb nbs/*/*.ipynb))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run lab test lint check export notebooks docs clean
+.PHONY: help setup run lab test lint check export notebooks lessons docs clean
 
 help:
 	@echo 'make setup      install the package and what it is made with into .venv'
@@ -17,6 +17,7 @@ help:
 	@echo 'make check      exactly what continuous integration does'
 	@echo 'make export     the module, the README and the tour from the notebooks'
 	@echo 'make notebooks  run every notebook and keep what it shows'
+	@echo 'make lessons    run the lessons alone and keep what they show'
 	@echo 'make docs       the site in _docs/ (open _docs/index.html)'
 	@echo 'make clean      remove what was made, but no runs and no data'
 
@@ -51,7 +52,11 @@ export: setup
 	$(BIN)/python tools/readme.py
 
 notebooks: setup
-	PLOTLY_RENDERER=plotly_mimetype $(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN --ExecutePreprocessor.store_widget_state=False $(API)
+	$(BIN)/python tools/lessons.py $(API)
+	$(MAKE) export
+
+lessons: setup
+	$(BIN)/python tools/lessons.py $(sort $(wildcard nbs/tutorials/*.ipynb))
 	$(MAKE) export
 
 docs: setup

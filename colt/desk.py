@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['width', 'outlook', 'as_code', 'as_command', 'Desk']
 
-# %% ../nbs/api/14_desk.ipynb #3623109a
+# %% ../nbs/api/14_desk.ipynb #06e48b67
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
@@ -18,11 +18,12 @@ from torch import nn
 from .cycle import Cycle, first_mask, highest
 from .data import DATASETS, SIZES, Dataset
 from .models import ARCHITECTURES, create
+from .plot import in_danger
 from .rewind import rewind_, snapshot
 from .runs import Plan, RunFolder, carry_out, create_run, judge, plan, resume_run
 from .train import Recipe, usual_device
 
-# %% ../nbs/api/14_desk.ipynb #9e3edc34
+# %% ../nbs/api/14_desk.ipynb #3f1b122d
 @lru_cache(4)
 def _network(arch, classes, shape, stem): return create(arch, classes, shape, 0, stem)
 
@@ -51,11 +52,11 @@ def outlook(
     reach, _ = highest(net, mask, recipe, head)
     first_mask(net, recipe, head)
     return dict(dataset=f"{classes} classes, {'×'.join(map(str, shape))} pixels", arch=f'{sum(m.numel() for m in mask.values()):,} prunable weights',
-                prune_type='what all partitions keep' if recipe.prune_type == 'colt' else 'one network', partition=f'{each} classes in each' if recipe.partition > 1 else 'all classes',
+                prune_type='what all partitions keep' if recipe.prune_type == 'colt' else 'one network', partition=f"{'up to '*bool(classes % recipe.partition)}{each} classes in each" if recipe.partition > 1 else 'all classes',
                 ratio=f'of {_kinds(recipe)}, by each vote', prune_strategy='all layers of a kind' if recipe.prune_strategy == 'global' else 'each layer alone',
                 end_iter='of each training', seed='of all that is random', lr=f'of {recipe.optimizer}', sparsity=f'sparsity, at most {int(reach*1e5)/1e5:g}')
 
-# %% ../nbs/api/14_desk.ipynb #802a3a48
+# %% ../nbs/api/14_desk.ipynb #dcc507b8
 def _differing(recipe, usual): return {f.name: v for f in fields(Recipe) if (v := getattr(recipe, f.name)) != getattr(usual, f.name) and f.name not in ('arch', 'dataset')}
 
 def as_code(
@@ -64,22 +65,23 @@ def as_code(
     data:str|None='data', # folder of the data sets; None for images of your own, called `images`
     own:str='', # further arguments of `plan`, for a network of your own
 ) -> str: # a cell
-    "A cell that does the same"
+    "A cell that does the same, or goes on with it"
     known = recipe.arch in ARCHITECTURES and recipe.dataset in DATASETS
     told = _differing(recipe, Recipe.default(recipe.arch, recipe.dataset, prune_type=recipe.prune_type) if known else Recipe())
     if known and recipe.prune_type != 'colt': told = {'prune_type': recipe.prune_type} | told
     settings = ''.join(f', {k}={v!r}' for k, v in told.items())
     start = f'Recipe.default({recipe.arch!r}, {recipe.dataset!r}{settings})' if known else f'Recipe(arch={recipe.arch!r}, dataset={recipe.dataset!r}{settings})'
     images = {'data': '', None: ', images'}.get(data, f', {data!r}')
-    return f'''from colt.runs import carry_out, create_run, plan
+    return f'''from pathlib import Path
+from colt.runs import carry_out, create_run, plan, resume_run
 from colt.train import Recipe
 
 recipe = {start}
-run = plan(recipe{images}{own})
-for row in carry_out(run, create_run(run, {str(path)!r})):
+run, path = plan(recipe{images}{own}), Path({str(path)!r})
+for row in carry_out(run, resume_run(run, path) if path.exists() else create_run(run, path)):
     print(f"cycle {{row['cycle']}}: {{row['sparsity']:.1%}} sparse")'''
 
-# %% ../nbs/api/14_desk.ipynb #bde983f4
+# %% ../nbs/api/14_desk.ipynb #0868f421
 def _flag(v): return ('yes' if v else 'no') if isinstance(v, bool) else str(v)
 
 def as_command(
@@ -95,7 +97,7 @@ def as_command(
     flags |= {k: said for k, said, usual in places if said != usual}
     return shlex.join(['colt-prune', *(word for k, v in flags.items() for word in (f'--{k}', _flag(v)))])
 
-# %% ../nbs/api/14_desk.ipynb #838df31a
+# %% ../nbs/api/14_desk.ipynb #362ca2b0
 class Desk:
     "A run that may not have begun yet"
     def __init__(self,
@@ -135,6 +137,10 @@ class Desk:
         return mine and f'To go on with this run, hand over what it was made of: Lab(..., {mine}).'
 
     @property
+    def dead(self) -> list[str]: # layers that the last vote left without a weight: the run has ended there
+        return [n.removesuffix('.weight') for n, left in (in_danger(self.records[-1]) if self.records else {}).items() if not left]
+
+    @property
     def done(self) -> bool: # no vote is missing
         last, r = self.records[-1] if self.records else None, self.recipe
         return last is not None and any(target is not None and last[what] >= target for what, target in (('sparsity', r.sparsity), ('prune_rate', r.final_prune_rate), ('cycle', r.max_cycles)))
@@ -151,7 +157,7 @@ class Desk:
         p = self.plan()
         if not self.folder.exists(): create_run(p, self.folder.path, report)
         elif not self._going: resume_run(p, self.folder.path)
-        self._going = True
+        self._going, self.records = True, self.folder.records() # another lab may have been here
         yield from carry_out(p, self.folder, report, keep=True)
 
     def judging(self, n:int, report:Callable) -> Iterator[dict[str, Any]]: # one line, with the accuracy of its ticket

@@ -27,7 +27,7 @@ from .data import DATASETS, Dataset
 from .desk import Desk, outlook
 from .models import ARCHITECTURES
 from .play import Curve, Player
-from .plot import budget, cycle_figure, loss_traces, save_page, story
+from .plot import budget, cycle_figure, loss_traces, save_page, save_report, story
 from .runs import RunFolder
 from .train import Progress, Recipe, usual_device
 
@@ -43,7 +43,7 @@ def _field(name):
 
 def _value(recipe, name): return max(recipe.rates.values()) if name == 'ratio' else getattr(recipe, name) or 0
 
-# %% ../nbs/api/15_panel.ipynb #d49f7747
+# %% ../nbs/api/15_panel.ipynb #9f877ace
 def _usual(base, values, own):
     "The recipe that usually goes with these images, this network and this method; of one's own, only the method can change"
     method = values['prune_type']
@@ -51,7 +51,7 @@ def _usual(base, values, own):
     else: usual = Recipe.default(values['arch'], values['dataset'], prune_type=method, seed=values['seed'], device=base.device)
     return replace(usual, sparsity=values['sparsity'] if 0 < values['sparsity'] < 1 else usual.sparsity)
 
-# %% ../nbs/api/15_panel.ipynb #ba324fdb
+# %% ../nbs/api/15_panel.ipynb #a249e19d
 class Form:
     "The settings of a recipe as fields, with a word beside each"
     def __init__(self,
@@ -85,10 +85,11 @@ class Form:
         fixed = ['dataset', 'arch']*self.own + ['partition']*(self.fields['prune_type'].value == 'lth') + ['sparsity']*(self.base.sparsity is None)
         for name, field in self.fields.items(): field.disabled = not on or name in fixed
 
-    def say(self, hints:dict[str, str], error:str=''):
+    def say(self, hints:dict[str, str], error:str='') -> str: # the error, with the name of its field
         "Put a word beside each field, and an error beside the field that it is about"
         at = next((n for n in ('sparsity', *_labels) if error.startswith((n, f'{n}_')) or (n == 'ratio' and '_prune_ratio' in error)), 'arch') if error else None
         for name, word in self.words.items(): word.value = _word(error, wrong=True) if name == at else _word(hints.get(name, ''))
+        return f'{_labels[at]}: {error}' if at else ''
 
     def _typed(self, name, change):
         if self._filling: return
@@ -100,12 +101,12 @@ def _word(text, wrong=False):
     text = escape(text)
     return f'<div class="colt-word{" colt-wrong" if wrong else ""}" title="{text}">{"⚠ " if wrong else ""}{text}</div>'
 
-# %% ../nbs/api/15_panel.ipynb #14f6de12
+# %% ../nbs/api/15_panel.ipynb #d18dbafc
 _render = """
 function render({model, el}) {
     const figure = document.createElement('div'), told = name => JSON.parse(model.get(name))
     const buttons = ['select2d', 'lasso2d', 'sendDataToCloud']
-    const all = () => { const {data, layout} = told('picture'); module.exports.react(figure, data, layout, {displaylogo: false, modeBarButtonsToRemove: buttons}) }
+    const all = () => { const {data, layout} = told('picture'); module.exports.react(figure, data, {...layout, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)'}, {displaylogo: false, modeBarButtonsToRemove: buttons}) }
     const some = () => { const {x, y} = told('losses'); if (x.length) module.exports.restyle(figure, {x, y}, [...x.keys()]) }
     const fit = new ResizeObserver(() => el.offsetWidth && module.exports.Plots.resize(figure))
     el.replaceChildren(figure)
@@ -153,8 +154,8 @@ class Sheet(AnyWidget):
         with self.drawing('losses', .02, .5): self.losses = json.dumps({axis: [list(t[axis]) for t in traces] for axis in 'xy'})
         return len(curves)*2 == self._losses
 
-# %% ../nbs/api/15_panel.ipynb #e75c542c
-_presses = {'Step': ('step-forward', 'Train, vote and prune once: one cycle'), 'Play': ('play', 'Go on to the target'), 'Pause': ('pause', 'Hold after the batch at work'),
+# %% ../nbs/api/15_panel.ipynb #be218282
+_presses = {'Step': ('step-forward', 'Train, vote and prune once: one cycle. While it plays: hold after this cycle'), 'Play': ('play', 'Go on to the target'), 'Pause': ('pause', 'Hold after the batch at work'),
             'Stop': ('stop', 'Give up the cycle at work; those that are finished stay'), 'Train the ticket': ('graduation-cap', 'Train the ticket of the cycle shown on the whole task'),
             'Save ticket': ('save', 'Write the ticket of the cycle shown to a file'), 'Save figure': ('image', 'Write this figure as a page, and as a picture if that can be done here')}
 
@@ -181,7 +182,7 @@ class Console:
     def able(self, **on:bool): # button, with _ for a space -> whether it can be pressed
         for name, can in on.items(): self.buttons[name.replace('_', ' ')].disabled = not can
 
-# %% ../nbs/api/15_panel.ipynb #e18e4e15
+# %% ../nbs/api/15_panel.ipynb #befa35d3
 def _at_work(e): # where a training is, in words and as a bar
     share = (e.epoch - 1 + e.step/e.steps)/e.epochs
     return f'cycle {e.cycle} · {escape(e.part)} · epoch {e.epoch} of {e.epochs} · batch {e.step} of {e.steps} · loss {e.loss:.3f} nats <progress value="{share:.3f}"></progress>'
@@ -192,7 +193,7 @@ def _told(row): # what a cycle came to
     accuracies = ', '.join(f"{escape(name)} {100*t['test_accuracy']:.2f} %" for name, t in tested.items())
     return ' · '.join(filter(None, [f"cycle {row['cycle']}: {100*row['sparsity']:.2f} % sparse", agreed, f'test accuracy: {accuracies}']))
 
-# %% ../nbs/api/15_panel.ipynb #646e229e
+# %% ../nbs/api/15_panel.ipynb #3c8a70d3
 def _costs(records, recipe): # a table of what is spent, and of what will be
     rows = budget(records, recipe)
     def cell(v, key): return '–' if v is None else f'{v:,.1f} s' if key == 'seconds' else f'{v:,.0f}'
@@ -205,12 +206,13 @@ def _copies(code, command): # what can be copied
     def block(title, text): return f'<details><summary>{title}</summary><pre tabindex="0">{escape(text, quote=False)}</pre><button class="colt-copy" onclick="{copy}">copy</button></details>'
     return block('as code', code) + (block('as a command', command) if command else '')
 
-# %% ../nbs/api/15_panel.ipynb #6475b5fa
+# %% ../nbs/api/15_panel.ipynb #00493db2
 class View:
     "What is seen of the run on a desk"
     def __init__(self, desk:Desk, player:Player, press:Callable[[str], None]):
         self.desk, self.player, self.console, self.sheet = desk, player, Console(press), Sheet()
         self.can = False # the settings can be followed, and the run can go on
+        self.event:Progress|None = None # of the batch before
         self.curves:dict[str, Curve] = {} # of the cycle at work
         self._at, self._quiet = -1, False
         self._timer:threading.Timer|None = None
@@ -219,7 +221,9 @@ class View:
     @property
     def row(self) -> dict[str, Any]|None: return self.desk.records[self.console.cycle.value] if self.desk.records else None # the cycle that is shown
     @property
-    def follows(self) -> bool: return self.player.busy and self.console.cycle.value == self.console.cycle.max # a training is shown
+    def follows(self) -> bool: # a training is shown
+        there = self.console.cycle.value == self.console.cycle.max or (self.row is not None and self.row['cycle'] == self._at)
+        return self.player.busy and there
     @property
     def beside(self) -> dict[str, list[dict[str, Any]]]: return {n: RunFolder(self.desk.out/n).records()} if (n := self.console.beside.value) else {}
 
@@ -230,13 +234,15 @@ class View:
             losses = live if live is not None else self.row['parts'] if self.row else ()
             self.sheet.show(cycle_figure(self.desk.records, n, self.desk.cycle(n), self.console.layer.value, live, self.beside, self.desk.size[1]), 2*len(losses))
             self.console.costs.value = _costs(self.desk.records, self.desk.recipe)
-            if not self.follows: self.console.status.value = _told(self.row) if self.row else 'Nothing is trained yet: Step trains the whole network once, and votes.'
+            told = _told(self.row) if self.row else 'Nothing is trained yet: Step trains the whole network once, and votes.'
+            self.console.status.value = told if not self.player.busy else _at_work(self.event) if self.event else 'beginning …'
+            if self.player.busy and not self.follows: self.console.say(told)
         self.able()
 
     def able(self):
         "What can be pressed now"
         state, row, idle = self.player.state, self.row, not self.player.busy
-        on = state == 'paused' or (self.can and state != 'running' and not self.desk.done)
+        on = self.player.busy or (self.can and not self.desk.done and not self.desk.dead)
         self.console.able(Step=on, Play=on, Pause=state == 'running', Stop=not idle, Save_ticket=row is not None, Save_figure=row is not None,
                           Train_the_ticket=self.can and idle and row is not None and row['ticket'] is None and self.desk.net is None)
 
@@ -244,9 +250,10 @@ class View:
         "A batch has been learned"
         if e.cycle != self._at or not self.curves: self.curves, self._at = {p.name: Curve() for p in self.desk.plan().parts}, e.cycle
         self.curves.setdefault(e.part, Curve()).add(e)
-        if not self.follows or not self.sheet.due('words'): return
+        self.event = e
+        if not self.sheet.due('words'): return
         with self.sheet.drawing('words', .01, .2): self.console.status.value = _at_work(e)
-        if self.sheet.due('losses') and not self.sheet.move_losses(self.curves) and self.sheet.due('all'): self.draw()
+        if self.follows and self.sheet.due('losses') and not self.sheet.move_losses(self.curves) and self.sheet.due('all'): self.draw()
 
     def lengthen(self):
         "A cycle is finished: the slider has one more, and stays at the end if it was there"
@@ -287,7 +294,7 @@ class View:
         self._timer = None
         self.draw()
 
-# %% ../nbs/api/15_panel.ipynb #5e3336b7
+# %% ../nbs/api/15_panel.ipynb #904276b2
 def _others(desk): # name -> a run of the same images, to hold this one against
     def like(run):
         try: return run.recipe.dataset == desk.recipe.dataset
@@ -313,18 +320,21 @@ class Lab:
     ):
         opened = None if start is None or isinstance(start, Recipe) else start if isinstance(start, RunFolder) else RunFolder(start)
         recipe = opened.recipe if opened else start if isinstance(start, Recipe) else Recipe.default(device=usual_device())
+        if net is not None and opened is None and recipe.arch in ARCHITECTURES: recipe = replace(recipe, arch=type(net).__name__) # a run of its own
         own = net is not None or isinstance(data, Dataset) or recipe.dataset not in DATASETS or recipe.arch not in ARCHITECTURES
         self.desk = Desk(recipe, opened, opened.path.parent if opened else out, data, net, head)
         self.player, self.form = Player(self.desk.work, self._hear), Form(recipe, self._look, own)
         self.view = View(self.desk, self.player, self._press)
         self.console, self.sheet = self.view.console, self.view.sheet
         self.box = widgets.VBox([widgets.HTML(_style), self.form.box, self.console.box, self.sheet, self.console.foot]).add_class('colt-lab')
+        self._frozen:Any = None # the output below the panel
+        self._later:threading.Timer|None = None
         self._look()
 
     def __repr__(self): return f'Lab({self.folder.path}, {len(self.records)} cycles, {self.player.state})'
     def _ipython_display_(self):
         display(self.box)
-        if self.records: display({'application/vnd.plotly.v1+json': self.figure().to_plotly_json(), 'text/plain': repr(self)}, raw=True)
+        self._frozen = display(self._film(), raw=True, display_id=True)
     @property
     def records(self) -> list[dict[str, Any]]: return self.desk.records # of the cycles that are finished
     @property
@@ -359,18 +369,32 @@ class Lab:
     ) -> Path:
         "Write the ticket of the cycle shown to a file"
         n = self._shown('save_ticket')
-        to = Path(path or self.console.file.value or f'{self.folder.path.name}-cycle-{n:03}.safetensors')
+        to = Path(path or self.console.file.value or f'{self.folder.path.name}-cycle-{n:03}.safetensors').expanduser()
+        if not to.parent.is_dir(): raise ValueError(f"'{to.parent}' is no folder; make it, or name another file")
         if to.exists(): raise ValueError(f"'{to}' is there already, and nothing is overwritten; name another file")
         self.folder.ticket(n).save(to)
         self.console.say(f'The ticket of cycle {n} is in {to} ({to.stat().st_size/1e3:,.0f} KB).')
         return to
+
+    def _film(self): # what is seen where no kernel runs
+        return {'text/plain': repr(self)} | ({'application/vnd.plotly.v1+json': self.figure().to_plotly_json()} if self.records else {})
+
+    def _freeze(self):
+        "Keep what is seen where no kernel runs, when nothing else is to be done"
+        self._thaw()
+        if self._frozen is None or self.player.busy: return
+        self._later = threading.Timer(1, lambda: self._frozen.update(self._film(), raw=True))
+        self._later.daemon = True
+        self._later.start()
+
+    def _thaw(self): self._later.cancel() if self._later else None
 
     def figure(self) -> go.Figure: return story(self.records, self.view.beside) # the run, with a slider over its cycles; it needs no kernel
 
     def save_figure(self) -> list[Path]: # a page, and a picture where that can be made
         "Write what is shown into the run's folder"
         page = self.folder.path/f"cycle-{self._shown('save_figure'):03}.html"
-        drawn = go.Figure(self.sheet.figure).update_layout(paper_bgcolor='white', plot_bgcolor='white')
+        drawn = self.sheet.figure
         save_page(page, f'{self.folder.path.name}, {page.stem}', drawn)
         try: drawn.write_image(picture := page.with_suffix('.png'), width=1200, scale=2)
         except Exception as e: # whatever keeps plotly from it
@@ -394,8 +418,9 @@ class Lab:
         self._start(how)
 
     def _start(self, how):
+        self._thaw()
         self.form.able(False)
-        if not self.player.busy: self.view.curves = {} # what was given up is not drawn again
+        if not self.player.busy: self.view.curves, self.view.event = {}, None # what was given up is not drawn again
         self.console.status.value = 'beginning …'
         how()
         self.view.able()
@@ -407,14 +432,16 @@ class Lab:
             self.desk.look(self.form.read())
             hints = {} if self.desk.foreign else outlook(self.desk.recipe, *self.desk.size, self.desk.net, self.desk.head)
         except ValueError as e:
-            self.form.say({}, str(e))
+            self.console.say(self.form.say({}, str(e)), wrong=True)
             return self.view.able()
         self.view.can = not self.desk.foreign
         self.form.say(hints)
         self.console.say(self.desk.foreign or self._reached())
         self.view.spread()
 
-    def _reached(self): return 'The target is reached; a higher one goes on from here.' if self.desk.done else ''
+    def _reached(self):
+        if self.desk.done: return 'The target is reached; a higher one goes on from here.'
+        return f"The run has ended here: the next cycle would have no weight in {', '.join(self.desk.dead)}. The tickets so far are good." if self.desk.dead else ''
 
     def _hear(self, what):
         "In the thread: a batch, a finished cycle, or a state"
@@ -431,8 +458,10 @@ class Lab:
         "It is held, or has ended"
         self.form.able(not self.player.busy)
         held = 'Held. Play and Step go on from this batch; Stop gives up the cycle at work.'
-        self.console.say(str(self.player.error) if state == 'failed' else held if state == 'paused' else self._reached(), wrong=state == 'failed')
+        if state == 'finished': save_report(self.records, self.folder.path/'report.html', self.folder.path.name)
         self.view.draw()
+        self.console.say(str(self.player.error) if state == 'failed' else held if state == 'paused' else self._reached(), wrong=state == 'failed')
+        self._freeze()
 
 # %% ../nbs/api/15_panel.ipynb #f1de430e
 _style = """<style>
@@ -442,15 +471,13 @@ _style = """<style>
 .colt-lab .colt-word {font-size: 11px; line-height: 14px; height: 28px; overflow: hidden; display: flex; align-items: center; color: var(--jp-ui-font-color2, #666)}
 .colt-lab .colt-notice {min-height: 20px; line-height: 20px; color: var(--jp-ui-font-color1, #222)}
 .colt-lab .colt-wrong {color: var(--jp-error-color1, #b3261e); font-weight: 600}
-@media (max-width: 1000px) {.colt-lab .colt-status {min-height: 40px}}
-.colt-lab .colt-status {line-height: 20px; font-variant-numeric: tabular-nums}
+.colt-lab .colt-status {min-height: 40px; line-height: 20px; font-variant-numeric: tabular-nums}
 .colt-lab progress {width: 120px; vertical-align: middle}
 .colt-lab .colt-costs {font-variant-numeric: tabular-nums; color: var(--jp-ui-font-color1, #222)}
 .colt-lab .colt-costs td, .colt-lab .colt-costs th {padding: 0 14px 0 0; text-align: right; font-weight: normal}
 .colt-lab .colt-costs tr:first-child th {color: var(--jp-ui-font-color2, #666)}
 .colt-lab pre {white-space: pre-wrap; user-select: all; font-size: 12px; line-height: 16px; margin: 4px 0; padding: 6px 8px; background: var(--jp-layout-color2, #f4f4f4); color: var(--jp-ui-font-color1, #222)}
 .colt-lab .js-plotly-plot .main-svg {background: transparent !important}
-.colt-lab .js-plotly-plot text {fill: var(--jp-ui-font-color1, #222) !important}
-.colt-lab .js-plotly-plot .hoverlayer text {fill: inherit !important}
+.colt-lab .js-plotly-plot :is(.cartesianlayer-above, .cartesianlayer, .infolayer) text {fill: var(--jp-ui-font-color1, #222) !important}
 .colt-lab button.colt-copy {font-size: 11px; cursor: pointer}
 </style>"""

@@ -122,10 +122,9 @@ class Player:
         self._thread.start()
 
     def _become(self, state):
-        with self.gate.changed:
-            self.state = state
-            self.gate.changed.notify_all()
+        with self.gate.changed: self.state = state
         self.told(state)
+        with self.gate.changed: self.gate.changed.notify_all() # who waits finds that it was told
 
     def _report(self, event):
         self.told(event)

@@ -105,11 +105,11 @@ def _overlap(labels, tallies, agreed, horizontal):
     bars = [go.Bar(**lay(share), orientation='h' if horizontal else 'v', marker=dict(color=c, line_width=0), name=name, customdata=[t[i] for t in tallies],
                    showlegend=False, hovertemplate=f'{at} % (%{{customdata:,}} weights)') for i, (share, (name, c)) in enumerate(zip(shares, _kept.items()))]
     marks = [go.Scatter(**lay([100*a[i] if a else None for a in agreed]), mode='markers', name=name, showlegend=False, hovertemplate=f'{at} %',
-                        marker=dict(size=9, color=inside, line=dict(width=2, color=edge))) for i, (name, inside, edge) in
-             enumerate((('votes agree', '#222222', 'white'), ('by chance', 'white', '#222222')))]
+                        marker=dict(size=size, symbol=symbol, color=inside, line=dict(width=2, color=edge))) for i, (name, symbol, size, inside, edge) in
+             enumerate((('votes agree', 'diamond', 11, '#222222', 'white'), ('by chance', 'circle', 9, 'white', '#222222')))]
     return bars + marks
 
-# %% ../nbs/api/12_plot.ipynb #f16d1ef0
+# %% ../nbs/api/12_plot.ipynb #8548bd32
 def vote_traces(
     record:dict[str, Any], # a line of `cycles.jsonl`
 ) -> list[go.Bar|go.Scatter]: # three bars and two marks
@@ -143,7 +143,7 @@ def _threshold(weights, living, vote):
     kept, lost = np.abs(weights[vote]), np.abs(weights[living & ~vote])
     return (kept.min() + lost.max())/2 if len(kept) and len(lost) else None
 
-# %% ../nbs/api/12_plot.ipynb #b45b86a0
+# %% ../nbs/api/12_plot.ipynb #084abe62
 def magnitude_traces(
     cycle:Cycle, # its runs with their weights, or only θ0 is drawn
     layer:str, # parameter name
@@ -184,7 +184,7 @@ def _tiles(shape, image, most):
     grid.reshape(-1, *grid.shape[2:])[:len(shown), :k[0], :k[1]] = shown
     return grid.transpose(0, 2, 1, 3).reshape(rows*grid.shape[2], -1), len(shown), out*inputs
 
-# %% ../nbs/api/12_plot.ipynb #e2b4731c
+# %% ../nbs/api/12_plot.ipynb #fd24e48c
 _DEAD = 'rgba(128,128,128,.2)'
 
 def _who(living, votes, names):
@@ -198,7 +198,7 @@ def _who(living, votes, names):
     code = np.where(ballots == len(votes), 3, np.where(ballots > 0, 2, living))
     return code, [('dead before', _DEAD), ('none kept', COLORS[6]), ('some kept', COLORS[4]), ('all kept', COLORS[5])]
 
-# %% ../nbs/api/12_plot.ipynb #aabc5094
+# %% ../nbs/api/12_plot.ipynb #609eddb5
 def filter_map(
     cycle:Cycle,
     layer:str, # parameter name
@@ -234,11 +234,11 @@ def loss_traces(
     "The loss (nats) against the epoch: a line for training, diamonds for validation"
     def pair(i, name, c):
         line, color = dict(name=name, showlegend=False, hovertemplate='%{y:.3f} after %{x:.2f} epochs'), COLORS[i % len(COLORS)]
-        return [go.Scatter(x=c['epoch'], y=c['loss'], mode='lines', line_color=color, **line),
+        return [go.Scatter(x=c['epoch'], y=c['loss'], mode='lines' if len(c['epoch']) > 1 else 'markers', line_color=color, **line),
                 go.Scatter(x=c['valid_epoch'], y=c['valid_loss'], mode='markers', marker=dict(color=color, symbol='diamond', size=7 if len(c['valid_epoch']) <= 20 else 4, line=dict(width=1, color='white')), **line | {'name': f'{name}, validation'})]
     return [t for i, (name, c) in enumerate(curves.items()) for t in pair(i, name, c)]
 
-# %% ../nbs/api/12_plot.ipynb #dc69d4a3
+# %% ../nbs/api/12_plot.ipynb #4b3eb166
 def budget(
     records:list[dict[str, Any]], # lines of `cycles.jsonl`
     recipe:Recipe, # its targets say when the run is over
@@ -258,7 +258,7 @@ def _cycles_left(last, recipe):
         if 0 < kept < living: left.append(ceil(log((1 - last['sparsity'])/(1 - recipe.sparsity))/log(living/kept) - 1e-9))
     return max(0, min(left)) if left else None
 
-# %% ../nbs/api/12_plot.ipynb #5bcf6b28
+# %% ../nbs/api/12_plot.ipynb #7e13b504
 @lru_cache(8)
 def _rooms(close, layers):
     "An empty page; copy it to draw on it"
@@ -266,8 +266,7 @@ def _rooms(close, layers):
     gap, total = 84, sum(heights) + 84*(len(heights) - 1)
     specs: list = [[{}, {}], [{}, {}], [{}, {}] if close else [{'colspan': 2}, None]] + [[{'colspan': 2}, None]]*close
     fig = make_subplots(len(heights), 2, specs=specs, row_heights=heights, vertical_spacing=gap/total, horizontal_spacing=.11)
-    return fig.update_layout(height=total + 110, template='plotly_white', autosize=True, barmode='stack', bargap=.25, margin=dict(l=8, r=8, t=56, b=24), hovermode='closest', showlegend=False, font_size=12,
-                             paper_bgcolor='rgba(0,0,0,0)', plot_bgcolor='rgba(0,0,0,0)').update_xaxes(gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=True).update_yaxes(gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=False)
+    return fig.update_layout(height=total + 126, template='plotly_white', autosize=True, barmode='stack', bargap=.25, margin=dict(l=8, r=8, t=72, b=24), hovermode='closest', showlegend=False, font_size=12).update_xaxes(gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=True).update_yaxes(gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=False)
 
 def _fill(fig, r, c, traces, title, x=None, y=None):
     "Put traces into one of the rooms, under a title of two lines"
@@ -277,7 +276,7 @@ def _fill(fig, r, c, traces, title, x=None, y=None):
     there.yaxis.update(y or {})
     fig.add_annotation(text=f'<b>{title[0]}</b><br><span style="font-size:11px">{title[1] or " "}</span>', x=there.xaxis.domain[0], y=there.yaxis.domain[1], xref='paper', yref='paper', xanchor='left', yanchor='bottom', align='left', showarrow=False, font_size=13)
 
-# %% ../nbs/api/12_plot.ipynb #0a8f38da
+# %% ../nbs/api/12_plot.ipynb #215d7732
 def _key(*pairs): return ' '.join(f'<span style="color:{color}">■</span> {escape(name)}' for name, color in pairs)
 def _stretched(r): return -log10(max(1 - r['sparsity'], 1e-6)) # every step to the right halves what is alive
 
@@ -293,22 +292,24 @@ def _accuracies(records, beside):
     "Accuracy against sparsity, of the run and of those beside it"
     own = accuracy_traces(records, _stretched)
     names = [p['name'] for p in records[0]['parts']] if records else []
-    others = [t.update(name=f'{name}: {t.name}', line=dict(color=color, dash='dot')) for (name, rows), color in zip(beside.items(), (COLORS[2], COLORS[3]))
+    others = [t.update(name=f'{name}: {t.name}', line=dict(color=color, dash='dot')) for (name, rows), color in zip(beside.items(), _OTHERS)
               for t in accuracy_traces(rows, _stretched) if t.name.startswith('ticket')]
-    told = [(n, c) for n, c in zip(names[:4], COLORS)] + [('ticket', COLORS[5])]*any(r['ticket'] for r in records) + [('controls', '#777777')]*any('controls' in r for r in records)
-    return own + others, ('Test accuracy (%) against sparsity', _key(*told, *zip(beside, (COLORS[2], COLORS[3]))))
+    told = [(n, c) for n, c in zip(names, COLORS)] + [('ticket', COLORS[5])]*any(r['ticket'] for r in records) + [('controls', '#777777')]*any('controls' in r for r in records)
+    return own + others, ('Test accuracy (%) against sparsity', _key(*told, *zip(beside, _OTHERS)))
+
+_OTHERS = '#ee7733', '#009988' # of other runs
 
 def _whole(row): return dict(dtick=1) if max([p['epochs'] for p in row['parts']], default=0) <= 12 else {} # an axis of epochs that is not marked at halves
 
-# %% ../nbs/api/12_plot.ipynb #02a63250
+# %% ../nbs/api/12_plot.ipynb #b131f08d
 def _beside_its_scale(trace, there):
     "A map whose scale stands at its right side, as high as it is"
     (low, high), right = there.yaxis.domain, there.xaxis.domain[1]
-    return trace.update(colorbar=dict(title=None, thickness=8, len=high - low, y=(low + high)/2, x=right + .003, ticksuffix=' %'))
+    return trace.update(colorbar=dict(title=None, thickness=8, len=high - low, y=(low + high)/2, x=right + .003, ticktext=[f'{t} %' for t in trace.colorbar.ticktext]))
 
 def _alarm(records):
     soon = in_danger(records[-1]) if records else {}
-    return '⚠ ' + ', '.join(f"{_short(n)} {'is gone' if not v else f'lasts {v:.1f} more votes'}" for n, v in list(soon.items())[:2]) if soon else ''
+    return '⚠ ' + ', '.join(f"{_short(n)} {'is gone' if not v else f'lasts {v:.1f} more votes'}" for n, v in sorted(soon.items(), key=lambda item: item[1])[:2]) if soon else ''
 
 def _close_up(fig, cycle, layer, image):
     "One layer from the inside, into the last two rooms"
@@ -338,8 +339,8 @@ def cycle_figure(
     row = records[n] if records else dict(cycle=0, parts=[], votes=None, agreement=None, layers=cycle.mask if cycle else {})
     losses, beside, layers = curves_of(row) if curves is None else curves, beside or {}, list(map(_short, row['layers']))
     fig, upside_down = deepcopy(_rooms(cycle is not None, len(layers))), dict(autorange='reversed', type='category')
-    key = _key(*((k.removesuffix(' kept'), c) for k, c in _kept.items())) + ' ● agreement ○ chance'*bool(row['agreement'])
-    _fill(fig, 1, 1, loss_traces(losses), ('Loss (nats) by epoch', _key(*zip(list(losses)[:4], COLORS)) + ' ◆ validation'*bool(losses)), x=_whole(row) if curves is None else {}, y=dict(rangemode='tozero'))
+    key = _key(*((k.removesuffix(' kept'), c) for k, c in _kept.items())) + ' ◆ agreement ○ chance'*bool(row['agreement'])
+    _fill(fig, 1, 1, loss_traces(losses), ('Loss (nats) by epoch', _key(*zip(losses, COLORS)) + ' ◆ validation'*bool(losses)), x=_whole(row) if curves is None else {}, y=dict(rangemode='tozero'))
     accuracies, title = _accuracies(records, beside)
     _fill(fig, 1, 2, accuracies, title, x=_ticks([*records, *(r for rows in beside.values() for r in rows)]), y=dict(rangemode='normal'))
     _fill(fig, 2, 1, [_beside_its_scale(survival_map(records), fig.get_subplot(2, 1))], ('Weights alive, by layer and cycle', _alarm(records)), x=_cycles(records), y=upside_down)
@@ -354,18 +355,28 @@ def cycle_figure(
 def story(
     records:list[dict[str, Any]], # lines of `cycles.jsonl`, at least one
     beside:Mapping[str, list[dict[str, Any]]]|None=None, # as in `cycle_figure`
+    look:Callable[[int], dict[str, Any]]=lambda n: {}, # number of a cycle -> `cycle`, `layer` and `image` as in `cycle_figure`, to look into a layer
 ) -> go.Figure:
     "A run as a figure with a slider over its cycles"
-    pages = [cycle_figure(records, i, beside=beside) for i in range(len(records))]
+    pages = [cycle_figure(records, i, beside=beside, **look(r['cycle'])) for i, r in enumerate(records)]
     fig, moving = pages[-1], [i for i, t in enumerate(pages[-1].data) if any(p.data[i] != t for p in pages)] if all(len(p.data) == len(pages[-1].data) for p in pages) else None
     fig.frames = [go.Frame(name=str(r['cycle']), data=[p.data[i] for i in moving] if moving is not None else p.data, traces=moving,
                            layout=dict(shapes=p.layout.shapes, annotations=p.layout.annotations)) for r, p in zip(records, pages)]
+    _widen(fig, pages)
     now = dict(mode='immediate', frame=dict(duration=0, redraw=True), transition=dict(duration=0))
     steps = [dict(label=f"{r['cycle']}", method='animate', args=[[str(r['cycle'])], now]) for r in records]
     play = dict(label='▶ play', method='animate', args=[None, dict(mode='immediate', fromcurrent=True, frame=dict(duration=700, redraw=True), transition=dict(duration=0))])
     stop = dict(label='❚❚', method='animate', args=[[None], now])
     return fig.update_layout(sliders=[dict(steps=steps, active=len(steps) - 1, currentvalue=dict(prefix='cycle '), x=.22, len=.78, y=0, yanchor='top', pad=dict(t=36))], height=fig.layout.height + 90,
                              updatemenus=[dict(type='buttons', direction='right', buttons=[play, stop], showactive=False, x=0, xanchor='left', y=0, yanchor='top', pad=dict(t=44))])
+
+def _widen(fig, pages):
+    "One range for the losses and for the magnitudes, wide enough for all pages: nothing leaves the picture and nothing jumps"
+    for room in '', '6':
+        for letter, axis in (('x', f'xaxis{room}'), ('y', f'yaxis{room}')):
+            drawn = [t[letter] for p in pages for t in p.data if t.type == 'scatter' and t.xaxis == f'x{room}' and t[letter] is not None]
+            ends = [v for values in drawn for v in values if v is not None]
+            if ends: fig.layout[axis].update(range=[0, 1.04*max(ends)])
 
 # %% ../nbs/api/12_plot.ipynb #0152cab7
 def _points(kind, key):

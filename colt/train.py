@@ -276,6 +276,15 @@ def _dead(net, mask):
     "Pairs of a parameter and where it is dead, laid out in memory as the parameter is"
     return [(p, torch.empty_like(p, dtype=torch.bool).copy_(~mask[n])) for n, p in net.named_parameters() if mask and n in mask]
 
+class _Teller:
+    "Tells of a training, and knows how long that took: a training that is held by whom it tells is not at work"
+    def __init__(self, report): self.report, self.seconds = report or (lambda e: None), 0.
+
+    def __call__(self, event):
+        began = time.perf_counter()
+        self.report(event)
+        self.seconds += time.perf_counter() - began
+
 @dataclass(frozen=True)
 class _Task:
     "A training, set up"
@@ -285,7 +294,7 @@ class _Task:
     opt: torch.optim.Optimizer
     dead: list[tuple[Tensor, Tensor]]
     scaler: torch.amp.GradScaler # keeps the gradients of fp16 in range; otherwise it does nothing
-    report: Callable|None
+    report: _Teller
     cycle: int
 
 def _step(task, x, y, lr):
@@ -330,7 +339,7 @@ def _epoch(task, epoch, most=None):
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss of part '{part.name}' is {loss} in cycle {task.cycle}, epoch {epoch + 1}, batch {step + 1}; train with a learning rate below {recipe.lr}")
         total, seen = total + loss*len(x), seen + len(x)
-        if task.report: task.report(Progress(part.name, task.cycle, epoch + 1, recipe.end_iter, step + 1, len(order), loss))
+        task.report(Progress(part.name, task.cycle, epoch + 1, recipe.end_iter, step + 1, len(order), loss))
     return total/seen, seen
 
 # %% ../nbs/api/06_train.ipynb #ac9c4342
@@ -378,7 +387,7 @@ def _set_up(net, part, recipe, mask, report, cycle):
     _check(net, part)
     if mask: apply_(net, mask)
     scaler = torch.amp.GradScaler(recipe.device.split(':')[0], enabled=recipe.precision == 'fp16')
-    return _Task(net, part, recipe, _optimizer(net, recipe), _dead(net, mask), scaler, report, cycle)
+    return _Task(net, part, recipe, _optimizer(net, recipe), _dead(net, mask), scaler, _Teller(report), cycle)
 
 def _alone(recipe): return torch.random.fork_rng([recipe.device] if 'cuda' in recipe.device else []) # leaves the global generators as they were
 
@@ -397,14 +406,14 @@ def epochs(
     if start: _restore(task, start)
     for epoch in range(recipe.start_iter + len(state.history), recipe.end_iter):
         if state.history and epoch - state.best_epoch >= recipe.patience: return
-        began = time.perf_counter()
+        began, told = time.perf_counter(), task.report.seconds
         with _alone(recipe): train_loss, _ = _epoch(task, epoch)
         valid_loss, accuracy = evaluate(net, part.valid, part.train.moments, recipe.precision)
-        if report: report(Progress(part.name, cycle, epoch + 1, recipe.end_iter, 1, 1, valid_loss, accuracy))
+        task.report(Progress(part.name, cycle, epoch + 1, recipe.end_iter, 1, 1, valid_loss, accuracy))
         history = *state.history, dict(epoch=epoch + 1, lr=task.opt.param_groups[0]['lr'], train_loss=train_loss, valid_loss=valid_loss,
                                        valid_accuracy=accuracy)
         best = snapshot(net) if all(valid_loss < h['valid_loss'] for h in state.history) else state.best
-        state = State(net.state_dict(), _momenta(task), best, history, state.seconds + time.perf_counter() - began)
+        state = State(net.state_dict(), _momenta(task), best, history, state.seconds + time.perf_counter() - began - (task.report.seconds - told))
         yield state
 
 # %% ../nbs/api/06_train.ipynb #b738988b

@@ -136,7 +136,7 @@ def theme(page, dark):
 
 def plot(page, n=0):
     "What the page's n-th plotly figure shows, once it is drawn: its data and layout, in lists"
-    figure = page.locator('.js-plotly-plot').nth(n)
+    figure = page.locator('.js-plotly-plot:visible').nth(n)
     figure.locator('.main-svg').first.wait_for()
     return figure.evaluate(PLAIN)
 

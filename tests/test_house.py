@@ -62,6 +62,26 @@ def test_a_notebook_tells_shows_and_tests(path):
     assert prose[0].startswith('# ') and prose[-1].startswith('## What we left out')
 
 
+def test_the_lessons_show_what_their_code_gave():
+    lessons = sorted((TOP/'nbs/tutorials').glob('*.ipynb'))
+    done = subprocess.run([sys.executable, TOP/'tools/lessons.py', '--check', *lessons], capture_output=True, text=True, check=False)
+    assert lessons and (done.returncode, done.stderr) == (0, '')
+
+
+def test_a_lesson_whose_code_has_changed_is_stale(tmp_path):
+    book = json.loads((TOP/'nbs/tutorials/01_five_lines.ipynb').read_text())
+    next(c for c in book['cells'] if c['cell_type'] == 'code')['source'].append('\n1 + 1')
+    (tmp_path/'changed.ipynb').write_text(json.dumps(book))
+    done = subprocess.run([sys.executable, TOP/'tools/lessons.py', '--check', tmp_path/'changed.ipynb'], capture_output=True, text=True, check=False)
+    assert done.returncode and 'changed.ipynb; run make lessons' in done.stderr
+
+
+def test_every_promise_names_a_test_that_is_there():
+    named = re.findall(r'`(tests/\w+\.py)::(\w+)`', (TOP/'nbs/explanations/promises.md').read_text())
+    assert len(named) > 30
+    for file, test in named: assert f'def {test}(' in (TOP/file).read_text(), f'{file} has no {test}'
+
+
 def public(tree): return [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef) and not n.name.startswith('_')]
 
 

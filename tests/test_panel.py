@@ -19,7 +19,7 @@ from colt.runs import RunFolder, carry_out, create_run, plan
 from colt.train import Recipe
 
 pytestmark = pytest.mark.xdist_group('browser')                           # one server and one browser are enough
-SHOTS = TOP/'_shots'
+SHOTS, PLOTLY = TOP/'_shots', 'application/vnd.plotly.v1+json'
 FIELDS = 'images', 'network', 'method', 'partitions', 'rate', 'scope', 'epochs', 'learning rate', 'seed', 'target'
 CLICKED = '''name => {
     const lab = document.querySelector('.colt-lab'), button = [...lab.querySelectorAll('button')].find(b => b.textContent.includes(name))
@@ -100,7 +100,7 @@ def shows(page, run, at=-1, n=0, layer=None, seconds=10):
     "The n-th figure of the page has the numbers of the folder, and looks at this cycle"
     def settled():
         try: _compare(pages.plot(page, n)['data'], run, at, layer)
-        except (AssertionError, IndexError, KeyError) as e: return (wrong.append(e), False)[1]
+        except (AssertionError, IndexError, KeyError, ValueError) as e: return (wrong.append(e), False)[1]
         return True
     wrong = []
     try: pages.until(page, settled, seconds)
@@ -245,6 +245,29 @@ def test_a_run_is_stepped_played_and_looked_back_on(tab, jupyter, record_propert
     pages.ready(tab)
     shows(tab, run, 1, layer='body.3.weight')
     assert 'cycle 1:' in words(tab)
+
+
+def test_without_a_kernel_the_run_is_seen_as_a_figure(page, jupyter):
+    "The panel is gone, and what it left below itself is the run, though it began after the cell had been run"
+    recipe = small(seed=10)
+    jupyter.open(page, [cell(recipe, 'frozen')], name='frozen')
+    button(page, 'Play').click()
+    ends(page)
+    run = folder(jupyter, recipe, 'frozen')
+    def kept():
+        page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+        outputs = json.loads((jupyter.root/'frozen.ipynb').read_text())['cells'][0]['outputs']
+        return next((o['data'][PLOTLY] for o in outputs if PLOTLY in o['data']), None)
+    figure = pages.until(page, kept, 20)
+    assert [f['name'] for f in figure['frames']] == [str(r['cycle']) for r in run.records()]
+    assert page.locator('.js-plotly-plot:visible').count() == 1            # the panel hides it
+    jupyter.rest()
+    page.reload()
+    pages.ready(page)
+    page.locator('.js-plotly-plot:visible .slider-container').wait_for()
+    assert lab(page).count() == 0
+    SHOTS.mkdir(exist_ok=True)
+    pages.shot(page, SHOTS/'lab-3-without-a-kernel-light-1280.png')
 
 
 def test_the_keyboard_alone_steps_and_looks_back(tab, jupyter):

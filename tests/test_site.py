@@ -16,11 +16,14 @@ from conftest import TOP
 pytestmark = pytest.mark.xdist_group('browser')
 SHOTS, PLOTLY = TOP/'_shots', 'application/vnd.plotly.v1+json'
 MAIN = ('index', 'tutorials/01_five_lines', 'tutorials/03_two_heads', 'tutorials/04_lab', 'api/04_overlap', 'api/08_cycle', 'api/12_plot', 'api/15_panel',
-        'explanations/you_typed', 'explanations/decisions/README')
+        'tutorials/09_playground', 'explanations/promises')
 FIGURES = '''async () => {
-    const all = [...document.querySelectorAll('.colt-figure')]
-    for (const e of all) { e.scrollIntoView(); for (let i = 0; i < 200 && !e.classList.contains('drawn'); i++) await new Promise(r => setTimeout(r, 25)) }
-    return all.map(e => e.classList.contains('drawn') && e.querySelector('.main-svg').getBoundingClientRect().width > 200)}'''
+    const all = [...document.querySelectorAll('.colt-figure')], drawn = e => e.classList.contains('drawn')
+    for (const e of all.filter(e => !e.hidden)) {
+        e.scrollIntoView()
+        for (let i = 0; i < 200 && !drawn(e); i++) await new Promise(r => setTimeout(r, 25))
+    }
+    return all.map(e => e.hidden || drawn(e) && e.querySelector('.main-svg').getBoundingClientRect().width > 200)}'''
 CONTRAST = '''() => {
     const linear = x => (x /= 255) <= .04045 ? x/12.92 : ((x + .055)/1.055)**2.4
     const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(linear); return .2126*r + .7152*g + .0722*b }
@@ -112,6 +115,23 @@ def test_a_slider_moves_its_figure(site, chromium):
         frames = next(f['frames'] for f in saved(TOP/'nbs/tutorials/04_lab.ipynb') if 'frames' in f)
         truth = [t['customdata'] for t in frames[0]['data'] if t['type'] == 'bar'][:3]
         assert last > 0 and figure.evaluate(bars)[0] == truth
+
+
+def test_the_playground_holds_two_runs_against_each_other(site, chromium):
+    out, url = site
+    assert (out/'tutorials/09_playground.html').stat().st_size < 2e6
+    with pages.fresh(chromium) as page:
+        page.goto(f'{url}tutorials/09_playground.html')
+        shown = page.locator('.colt-figure:visible')
+        assert shown.count() == 1
+        run, second = (page.get_by_label(label, exact=True).first for label in ('run', 'beneath it'))
+        names = run.locator('option').all_inner_texts()
+        assert len(names) == 6
+        run.select_option(names[3])
+        second.select_option(names[2])
+        assert shown.evaluate_all('all => all.map(e => e.dataset.name)') == [names[3], names[2]]
+        assert all(page.evaluate(FIGURES))
+        assert page.errors == []
 
 
 def test_search_finds_the_overlap(site, chromium):

@@ -27,7 +27,8 @@ from plotly.offline import get_plotlyjs
 
 top = Path(__file__).resolve().parents[2]
 MODULES = {f.stem: import_module(f'colt.{f.stem}') for f in sorted((top/'colt').glob('[a-z]*.py'))}
-ROOMS = ('Lessons', 'tutorials/*'), ('Reference', 'api/*'), ('Explanations', 'explanations/*\nexplanations/decisions/README'), ('The project', 'project/*')
+ROOMS = (('Lessons', 'tutorials/*'), ('Guides', 'guides/*'), ('Reference', 'api/*'),
+         ('Explanations', 'explanations/*\nexplanations/decisions/README'), ('The project', 'project/*'))
 TREE = '```{{toctree}}\n:caption: {}\n:hidden:\n:glob:\n:titlesonly:\n\n{}\n```\n' # a part of the table of contents
 FOLDERS = {'](api)': '](api/00_data.ipynb)', '](explanations/decisions)': '](explanations/decisions/README.md)'} # a link to a folder, on a page
 HIDDEN, FOLDED = {'hide', 'default_exp', 'eval'}, {'code-fold', 'export', 'exporti', 'exports'}
@@ -106,16 +107,14 @@ def shown(output):
     data = output.get('data', {})
     if figure := data.get('application/vnd.plotly.v1+json'):
         drawn = json.dumps({k: figure[k] for k in ('data', 'layout', 'frames') if k in figure}).replace('</', '<\\/')
-        height = figure.get('layout', {}).get('height', 450)
-        place = f'<div class="colt-figure" style="min-height: {height}px" role="img" aria-label="{escape(_title(figure))}">'
+        height, name = figure.get('layout', {}).get('height', 450), _name(figure)
+        place = f'<div class="colt-figure" style="min-height: {height}px" role="group" aria-label="{name or "a figure"}" data-name="{name}">'
         return dict(output_type='display_data', metadata={}, data={'text/html': f'{place}<script type="application/json">{drawn}</script></div>'})
     if 'application/vnd.jupyter.widget-view+json' in data: return None
     return dict(output)
 
 
-def _title(figure):
-    title = figure.get('layout', {}).get('title', {})
-    return 'a figure' + (f": {title['text']}" if isinstance(title, dict) and title.get('text') else '')
+def _name(figure): return escape((figure.get('layout', {}).get('meta') or {}).get('name', '')) # a figure that has one is chosen by it
 
 
 def cells(path):

@@ -1,6 +1,7 @@
-// Draw the figures of a page when they come into sight, with the site's own plotly.js
+// Draw the figures of a page when they come into sight, with the site's own plotly.js.
+// Figures that have a name are a choice: one of them is shown, and another beneath it if the reader wants.
 (() => {
-    const figures = document.querySelectorAll('.colt-figure')
+    const figures = [...document.querySelectorAll('.colt-figure')]
     if (!figures.length) return
     const here = new URL('.', document.currentScript.src)
     let loaded
@@ -11,10 +12,37 @@
     const draw = async figure => {
         const Plotly = await plotly(), {data, layout, frames} = JSON.parse(figure.firstElementChild.textContent)
         const place = figure.appendChild(document.createElement('div'))
-        await Plotly.newPlot(place, data, {...layout, autosize: true, width: undefined, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)'}, {displaylogo: false, responsive: true})
+        const clear = {autosize: true, width: undefined, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)'}
+        await Plotly.newPlot(place, data, {...layout, ...clear}, {displaylogo: false, responsive: true})
         if (frames) await Plotly.addFrames(place, frames)
         figure.classList.add('drawn')
     }
     const seen = new IntersectionObserver(entries => entries.filter(e => e.isIntersecting).forEach(e => { seen.unobserve(e.target); draw(e.target) }), {rootMargin: '600px'})
+    const named = figures.filter(figure => figure.dataset.name)
+    if (named.length > 1) choice(named)
     figures.forEach(figure => seen.observe(figure))
+
+    function choice(named) {
+        const bar = document.createElement('div'), names = named.map(figure => figure.dataset.name)
+        const pick = (label, options, value) => {
+            const select = Object.assign(document.createElement('select'), {ariaLabel: label})
+            select.append(...options.map(name => new Option(name)))
+            select.value = value
+            select.onchange = show
+            bar.append(Object.assign(document.createElement('label'), {textContent: `${label} `}), select)
+            bar.lastChild.previousSibling.append(select)
+            return select
+        }
+        const first = pick('run', names, names[0]), second = pick('beneath it', ['nothing', ...names], 'nothing')
+        const holder = document.createElement('div')
+        bar.className = 'colt-choice'
+        named[0].before(bar, holder)
+        holder.append(...named)
+        function show() {
+            named.forEach(figure => { figure.hidden = ![first.value, second.value].includes(figure.dataset.name) })
+            holder.prepend(named[names.indexOf(first.value)])
+            window.dispatchEvent(new Event('resize'))
+        }
+        show()
+    }
 })()
