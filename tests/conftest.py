@@ -14,7 +14,7 @@ TOP = Path(__file__).resolve().parents[1]
 COMMAND = Path(sys.executable).with_name('colt-prune')
 
 
-LONG = 'test_panel', 'test_fashion', 'test_original', 'densenet121'  # they begin first, so that no worker waits for them in the end
+LONG = 'test_panel', 'test_site', 'test_fashion', 'test_original', 'densenet121'  # they begin first, so that no worker waits for them in the end
 
 
 def pytest_collection_modifyitems(items):
