@@ -109,7 +109,7 @@ def _overlap(labels, tallies, agreed, horizontal):
              enumerate((('votes agree', 'diamond', 11, '#222222', 'white'), ('by chance', 'circle', 9, 'white', '#222222')))]
     return bars + marks
 
-# %% ../nbs/api/12_plot.ipynb #8548bd32
+# %% ../nbs/api/12_plot.ipynb #d958c3aa
 def vote_traces(
     record:dict[str, Any], # a line of `cycles.jsonl`
 ) -> list[go.Bar|go.Scatter]: # three bars and two marks
@@ -143,7 +143,7 @@ def _threshold(weights, living, vote):
     kept, lost = np.abs(weights[vote]), np.abs(weights[living & ~vote])
     return (kept.min() + lost.max())/2 if len(kept) and len(lost) else None
 
-# %% ../nbs/api/12_plot.ipynb #084abe62
+# %% ../nbs/api/12_plot.ipynb #8ca7edec
 def magnitude_traces(
     cycle:Cycle, # its runs with their weights, or only θ0 is drawn
     layer:str, # parameter name
@@ -184,7 +184,7 @@ def _tiles(shape, image, most):
     grid.reshape(-1, *grid.shape[2:])[:len(shown), :k[0], :k[1]] = shown
     return grid.transpose(0, 2, 1, 3).reshape(rows*grid.shape[2], -1), len(shown), out*inputs
 
-# %% ../nbs/api/12_plot.ipynb #fd24e48c
+# %% ../nbs/api/12_plot.ipynb #88d07c5c
 _DEAD = 'rgba(128,128,128,.2)'
 
 def _who(living, votes, names):
@@ -198,7 +198,7 @@ def _who(living, votes, names):
     code = np.where(ballots == len(votes), 3, np.where(ballots > 0, 2, living))
     return code, [('dead before', _DEAD), ('none kept', COLORS[6]), ('some kept', COLORS[4]), ('all kept', COLORS[5])]
 
-# %% ../nbs/api/12_plot.ipynb #609eddb5
+# %% ../nbs/api/12_plot.ipynb #20569b38
 def filter_map(
     cycle:Cycle,
     layer:str, # parameter name
@@ -238,7 +238,7 @@ def loss_traces(
                 go.Scatter(x=c['valid_epoch'], y=c['valid_loss'], mode='markers', marker=dict(color=color, symbol='diamond', size=7 if len(c['valid_epoch']) <= 20 else 4, line=dict(width=1, color='white')), **line | {'name': f'{name}, validation'})]
     return [t for i, (name, c) in enumerate(curves.items()) for t in pair(i, name, c)]
 
-# %% ../nbs/api/12_plot.ipynb #4b3eb166
+# %% ../nbs/api/12_plot.ipynb #945718b9
 def budget(
     records:list[dict[str, Any]], # lines of `cycles.jsonl`
     recipe:Recipe, # its targets say when the run is over
@@ -258,7 +258,7 @@ def _cycles_left(last, recipe):
         if 0 < kept < living: left.append(ceil(log((1 - last['sparsity'])/(1 - recipe.sparsity))/log(living/kept) - 1e-9))
     return max(0, min(left)) if left else None
 
-# %% ../nbs/api/12_plot.ipynb #7e13b504
+# %% ../nbs/api/12_plot.ipynb #35d7920c
 @lru_cache(8)
 def _rooms(close, layers):
     "An empty page; copy it to draw on it"
@@ -276,7 +276,7 @@ def _fill(fig, r, c, traces, title, x=None, y=None):
     there.yaxis.update(y or {})
     fig.add_annotation(text=f'<b>{title[0]}</b><br><span style="font-size:11px">{title[1] or " "}</span>', x=there.xaxis.domain[0], y=there.yaxis.domain[1], xref='paper', yref='paper', xanchor='left', yanchor='bottom', align='left', showarrow=False, font_size=13)
 
-# %% ../nbs/api/12_plot.ipynb #215d7732
+# %% ../nbs/api/12_plot.ipynb #df55e2ee
 def _key(*pairs): return ' '.join(f'<span style="color:{color}">■</span> {escape(name)}' for name, color in pairs)
 def _stretched(r): return -log10(max(1 - r['sparsity'], 1e-6)) # every step to the right halves what is alive
 
@@ -301,7 +301,7 @@ _OTHERS = '#ee7733', '#009988' # of other runs
 
 def _whole(row): return dict(dtick=1) if max([p['epochs'] for p in row['parts']], default=0) <= 12 else {} # an axis of epochs that is not marked at halves
 
-# %% ../nbs/api/12_plot.ipynb #b131f08d
+# %% ../nbs/api/12_plot.ipynb #00bceffe
 def _beside_its_scale(trace, there):
     "A map whose scale stands at its right side, as high as it is"
     (low, high), right = there.yaxis.domain, there.xaxis.domain[1]
@@ -361,8 +361,8 @@ def story(
     pages = [cycle_figure(records, i, beside=beside, **look(r['cycle'])) for i, r in enumerate(records)]
     fig, moving = pages[-1], [i for i, t in enumerate(pages[-1].data) if any(p.data[i] != t for p in pages)] if all(len(p.data) == len(pages[-1].data) for p in pages) else None
     fig.frames = [go.Frame(name=str(r['cycle']), data=[p.data[i] for i in moving] if moving is not None else p.data, traces=moving,
-                           layout=dict(shapes=p.layout.shapes, annotations=p.layout.annotations)) for r, p in zip(records, pages)]
-    _widen(fig, pages)
+                           layout=dict(shapes=p.layout.shapes, annotations=p.layout.annotations) | _top([p], '6', 'y')) for r, p in zip(records, pages)]
+    fig.update_layout(_top(pages, '', 'x') | _top(pages, '', 'y') | _top(pages, '6', 'x') | _top(pages[-1:], '6', 'y')) # nothing leaves the picture
     now = dict(mode='immediate', frame=dict(duration=0, redraw=True), transition=dict(duration=0))
     steps = [dict(label=f"{r['cycle']}", method='animate', args=[[str(r['cycle'])], now]) for r in records]
     play = dict(label='▶ play', method='animate', args=[None, dict(mode='immediate', fromcurrent=True, frame=dict(duration=700, redraw=True), transition=dict(duration=0))])
@@ -370,13 +370,11 @@ def story(
     return fig.update_layout(sliders=[dict(steps=steps, active=len(steps) - 1, currentvalue=dict(prefix='cycle '), x=.22, len=.78, y=0, yanchor='top', pad=dict(t=36))], height=fig.layout.height + 90,
                              updatemenus=[dict(type='buttons', direction='right', buttons=[play, stop], showactive=False, x=0, xanchor='left', y=0, yanchor='top', pad=dict(t=44))])
 
-def _widen(fig, pages):
-    "One range for the losses and for the magnitudes, wide enough for all pages: nothing leaves the picture and nothing jumps"
-    for room in '', '6':
-        for letter, axis in (('x', f'xaxis{room}'), ('y', f'yaxis{room}')):
-            drawn = [t[letter] for p in pages for t in p.data if t.type == 'scatter' and t.xaxis == f'x{room}' and t[letter] is not None]
-            ends = [v for values in drawn for v in values if v is not None]
-            if ends: fig.layout[axis].update(range=[0, 1.04*max(ends)])
+def _top(pages, room, letter):
+    "The end of an axis that is wide enough for these pages, or nothing if no curve is there"
+    drawn = [t[letter] for p in pages for t in p.data if t.type == 'scatter' and t.xaxis == f'x{room}' and t[letter] is not None]
+    ends = [v for values in drawn for v in values if v is not None]
+    return {f'{letter}axis{room}': dict(range=[0, 1.04*max(ends)])} if ends else {}
 
 # %% ../nbs/api/12_plot.ipynb #0152cab7
 def _points(kind, key):

@@ -31,7 +31,7 @@ ROOMS = (('Lessons', 'tutorials/*'), ('Guides', 'guides/*'), ('Reference', 'api/
          ('Explanations', 'explanations/*\nexplanations/decisions/README'), ('The project', 'project/*'))
 TREE = '```{{toctree}}\n:caption: {}\n:hidden:\n:glob:\n:titlesonly:\n\n{}\n```\n' # a part of the table of contents
 FOLDERS = {'](api)': '](api/00_data.ipynb)', '](explanations/decisions)': '](explanations/decisions/README.md)'} # a link to a folder, on a page
-HIDDEN, FOLDED = {'hide', 'default_exp', 'eval'}, {'code-fold', 'export', 'exporti', 'exports'}
+HIDDEN, FOLDED = {'hide', 'default_exp', 'eval'}, {'code-fold:', 'export', 'exporti', 'exports'}
 
 
 def names(book, module):
@@ -133,7 +133,8 @@ def cells(path):
         elif not told & HIDDEN and cell.source.strip() and not ('export' in told and _imports(cell)):
             if 'export' in told and (said := '\n'.join(reference(cell.source, module))): yield text(said)
             outputs = [o for o in map(shown, cell.outputs) if o]
-            yield dict(cell_type='code', metadata={'tags': ['hide-input']*bool(told & FOLDED)}, source=cell.source, outputs=outputs, execution_count=None)
+            source = re.sub(r'(?m)^#\|.*\n', '', cell.source) # nbdev leaves directives for others where they are
+            yield dict(cell_type='code', metadata={'tags': ['hide-input']*bool(told & FOLDED)}, source=source, outputs=outputs, execution_count=None)
     if path.name == 'index.ipynb': yield text('\n'.join(TREE.format(*t) for t in ROOMS))
 
 
