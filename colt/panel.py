@@ -43,7 +43,7 @@ def _field(name):
 
 def _value(recipe, name): return max(recipe.rates.values()) if name == 'ratio' else getattr(recipe, name) or 0
 
-# %% ../nbs/api/15_panel.ipynb #9f877ace
+# %% ../nbs/api/15_panel.ipynb #82f5f3b3
 def _usual(base, values, own):
     "The recipe that usually goes with these images, this network and this method; of one's own, only the method can change"
     method = values['prune_type']
@@ -51,7 +51,7 @@ def _usual(base, values, own):
     else: usual = Recipe.default(values['arch'], values['dataset'], prune_type=method, seed=values['seed'], device=base.device)
     return replace(usual, sparsity=values['sparsity'] if 0 < values['sparsity'] < 1 else usual.sparsity)
 
-# %% ../nbs/api/15_panel.ipynb #a249e19d
+# %% ../nbs/api/15_panel.ipynb #7a45daf7
 class Form:
     "The settings of a recipe as fields, with a word beside each"
     def __init__(self,
@@ -101,7 +101,7 @@ def _word(text, wrong=False):
     text = escape(text)
     return f'<div class="colt-word{" colt-wrong" if wrong else ""}" title="{text}">{"⚠ " if wrong else ""}{text}</div>'
 
-# %% ../nbs/api/15_panel.ipynb #d18dbafc
+# %% ../nbs/api/15_panel.ipynb #eb7f3ac6
 _render = """
 function render({model, el}) {
     const figure = document.createElement('div'), told = name => JSON.parse(model.get(name))
@@ -154,7 +154,7 @@ class Sheet(AnyWidget):
         with self.drawing('losses', .02, .5): self.losses = json.dumps({axis: [list(t[axis]) for t in traces] for axis in 'xy'})
         return len(curves)*2 == self._losses
 
-# %% ../nbs/api/15_panel.ipynb #be218282
+# %% ../nbs/api/15_panel.ipynb #6495075e
 _presses = {'Step': ('step-forward', 'Train, vote and prune once: one cycle. While it plays: hold after this cycle'), 'Play': ('play', 'Go on to the target'), 'Pause': ('pause', 'Hold after the batch at work'),
             'Stop': ('stop', 'Give up the cycle at work; those that are finished stay'), 'Train the ticket': ('graduation-cap', 'Train the ticket of the cycle shown on the whole task'),
             'Save ticket': ('save', 'Write the ticket of the cycle shown to a file'), 'Save figure': ('image', 'Write this figure as a page, and as a picture if that can be done here')}
@@ -182,7 +182,7 @@ class Console:
     def able(self, **on:bool): # button, with _ for a space -> whether it can be pressed
         for name, can in on.items(): self.buttons[name.replace('_', ' ')].disabled = not can
 
-# %% ../nbs/api/15_panel.ipynb #befa35d3
+# %% ../nbs/api/15_panel.ipynb #8624ae7e
 def _at_work(e): # where a training is, in words and as a bar
     share = (e.epoch - 1 + e.step/e.steps)/e.epochs
     return f'cycle {e.cycle} · {escape(e.part)} · epoch {e.epoch} of {e.epochs} · batch {e.step} of {e.steps} · loss {e.loss:.3f} nats <progress value="{share:.3f}"></progress>'
@@ -193,7 +193,7 @@ def _told(row): # what a cycle came to
     accuracies = ', '.join(f"{escape(name)} {100*t['test_accuracy']:.2f} %" for name, t in tested.items())
     return ' · '.join(filter(None, [f"cycle {row['cycle']}: {100*row['sparsity']:.2f} % sparse", agreed, f'test accuracy: {accuracies}']))
 
-# %% ../nbs/api/15_panel.ipynb #3c8a70d3
+# %% ../nbs/api/15_panel.ipynb #c04870fb
 def _costs(records, recipe): # a table of what is spent, and of what will be
     rows = budget(records, recipe)
     def cell(v, key): return '–' if v is None else f'{v:,.1f} s' if key == 'seconds' else f'{v:,.0f}'
@@ -206,7 +206,7 @@ def _copies(code, command): # what can be copied
     def block(title, text): return f'<details><summary>{title}</summary><pre tabindex="0">{escape(text, quote=False)}</pre><button class="colt-copy" onclick="{copy}">copy</button></details>'
     return block('as code', code) + (block('as a command', command) if command else '')
 
-# %% ../nbs/api/15_panel.ipynb #00493db2
+# %% ../nbs/api/15_panel.ipynb #88edbc8d
 class View:
     "What is seen of the run on a desk"
     def __init__(self, desk:Desk, player:Player, press:Callable[[str], None]):
@@ -294,7 +294,7 @@ class View:
         self._timer = None
         self.draw()
 
-# %% ../nbs/api/15_panel.ipynb #904276b2
+# %% ../nbs/api/15_panel.ipynb #16a341ca
 def _others(desk): # name -> a run of the same images, to hold this one against
     def like(run):
         try: return run.recipe.dataset == desk.recipe.dataset
@@ -478,6 +478,6 @@ _style = """<style>
 .colt-lab .colt-costs tr:first-child th {color: var(--jp-ui-font-color2, #666)}
 .colt-lab pre {white-space: pre-wrap; user-select: all; font-size: 12px; line-height: 16px; margin: 4px 0; padding: 6px 8px; background: var(--jp-layout-color2, #f4f4f4); color: var(--jp-ui-font-color1, #222)}
 .colt-lab .js-plotly-plot .main-svg {background: transparent !important}
-.colt-lab .js-plotly-plot :is(.cartesianlayer-above, .cartesianlayer, .infolayer) text {fill: var(--jp-ui-font-color1, #222) !important}
+.colt-lab .js-plotly-plot :is(.cartesianlayer, .infolayer) text:not(.bartext) {fill: var(--jp-ui-font-color1, #222) !important}
 .colt-lab button.colt-copy {font-size: 11px; cursor: pointer}
 </style>"""

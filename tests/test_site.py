@@ -132,6 +132,16 @@ def test_the_playground_holds_two_runs_against_each_other(site, chromium):
         second.select_option(names[2])
         assert shown.evaluate_all('all => all.map(e => e.dataset.name)') == [names[3], names[2]]
         assert all(page.evaluate(FIGURES))
+        second.focus()
+        for _ in range(20):                                               # by the keyboard: on to the figure, and back through its cycles
+            if page.evaluate("document.activeElement.classList.contains('colt-figure')"): break
+            page.keyboard.press('Tab')
+        at = "document.activeElement.querySelector('.js-plotly-plot')._fullLayout.sliders[0].active"
+        last = page.evaluate(at)
+        page.keyboard.press('ArrowLeft')
+        pages.until(page, lambda: page.evaluate(at) == last - 1 > 0)
+        page.keyboard.press('ArrowRight')
+        pages.until(page, lambda: page.evaluate(at) == last)
         assert page.errors == []
 
 

@@ -15,7 +15,22 @@
         const clear = {autosize: true, width: undefined, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)'}
         await Plotly.newPlot(place, data, {...layout, ...clear}, {displaylogo: false, responsive: true})
         if (frames) await Plotly.addFrames(place, frames)
+        if (layout.sliders?.length) keys(Plotly, figure, place)
         figure.classList.add('drawn')
+    }
+    const keys = (Plotly, figure, place) => { // the arrows move the slider of a figure that has the focus
+        figure.tabIndex = 0
+        figure.setAttribute('aria-description', 'the left and right arrow keys move the slider')
+        figure.addEventListener('keydown', event => {
+            const way = {ArrowLeft: -1, ArrowRight: 1}[event.key], slider = place._fullLayout.sliders[0], to = slider.active + way
+            if (!way || event.target !== figure) return
+            event.preventDefault()
+            event.stopPropagation() // these keys also turn the pages of the site
+            if (!slider.steps[to]) return
+            const {method, args} = slider.steps[to]
+            Plotly[method](place, ...args)
+            Plotly.relayout(place, {'sliders[0].active': to})
+        })
     }
     const seen = new IntersectionObserver(entries => entries.filter(e => e.isIntersecting).forEach(e => { seen.unobserve(e.target); draw(e.target) }), {rootMargin: '600px'})
     const named = figures.filter(figure => figure.dataset.name)
