@@ -64,7 +64,7 @@ def test_every_page_opens_with_its_figures_and_asks_for_nothing_elsewhere(site, 
         for name in every(out):
             page.goto(url + name)
             drawn = page.evaluate(FIGURES)
-            assert '#|' not in page.locator('article').first.inner_text(), f'{name} shows a directive'
+            assert '#|' not in ''.join(page.locator('.cell_input').all_text_contents()), f'{name} shows a directive'
             assert all(drawn), f'{name}: {drawn.count(False)} of {len(drawn)} figures are not drawn'
             figures += len(drawn)
             picture(page, name, 'light-1280')
