@@ -37,7 +37,7 @@ for turn in range(5):
         began = time.perf_counter(); list(carry_out(p, folder, keep=True)); plain = time.perf_counter() - began
         lab = labs[name]
         lab.desk.out = here/f'lab-{turn}'
-        lab._look(); lab.desk.plan()
+        lab._look(); lab.desk.prepare()
         began = time.perf_counter(); lab.play(); lab.wait(); seen = time.perf_counter() - began
         found[name].append((plain, seen))
 Path('cost.json').write_text(json.dumps(found))

@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from fastcore.basics import patch
 from torch import nn
 
 from .cycle import Cycle, first_mask, highest
@@ -121,64 +122,90 @@ class Desk:
         self.recipe, self.folder = recipe, self.opened if self.opened is not None and here else RunFolder(self.out/recipe.name)
         self.records:list[dict[str, Any]] = self.folder.records() if self.folder.exists() else []
 
-    @property
-    def size(self) -> tuple[int, tuple[int, int, int]]: # classes and shape of the images
-        if isinstance(self.data, Dataset): return len(self.data.classes), self.data.shape
-        if self.recipe.dataset in SIZES: return SIZES[self.recipe.dataset]
-        about = self.folder.about()['data']
-        c, h, w = about['shape']
-        return len(about['classes']), (c, h, w)
+# %% ../nbs/api/14_desk.ipynb #70fbb34c
+@patch(as_prop=True)
+def size(self:Desk) -> tuple[int, tuple[int, int, int]]:
+    "Classes of the whole task, and shape (c, h, w) of its images"
+    if isinstance(self.data, Dataset): return len(self.data.classes), self.data.shape
+    if self.recipe.dataset in SIZES: return SIZES[self.recipe.dataset]
+    about = self.folder.about()['data']
+    c, h, w = about['shape']
+    return len(about['classes']), (c, h, w)
 
-    @property
-    def foreign(self) -> str: # why it can only be looked at; empty if it can go on
-        if self.records and self.folder.about()['transfer']: return 'This is a transfer: look back on it here, and go on with it by colt-transfer --resume.'
-        images, network = self.recipe.dataset not in DATASETS and not isinstance(self.data, Dataset), self.recipe.arch not in ARCHITECTURES and self.net is None
-        mine = ', '.join(['data=...']*images + ['net=...']*network)
-        return mine and f'To go on with this run, hand over what it was made of: Lab(..., {mine}).'
+@patch(as_prop=True)
+def foreign(self:Desk) -> str:
+    "Why the run can only be looked at; empty if it can go on"
+    if self.records and self.folder.about()['transfer']: return 'This is a transfer: look back on it here, and go on with it by colt-transfer --resume.'
+    images, network = self.recipe.dataset not in DATASETS and not isinstance(self.data, Dataset), self.recipe.arch not in ARCHITECTURES and self.net is None
+    mine = ', '.join(['data=...']*images + ['net=...']*network)
+    return mine and f'To go on with this run, hand over what it was made of: Lab(..., {mine}).'
 
-    @property
-    def dead(self) -> list[str]: # layers that the last vote left without a weight: the run has ended there
-        return [n.removesuffix('.weight') for n, left in (in_danger(self.records[-1]) if self.records else {}).items() if not left]
+# %% ../nbs/api/14_desk.ipynb #d0db3f40
+@patch(as_prop=True)
+def dead(self:Desk) -> list[str]:
+    "Layers that the last vote left without a weight: the run has ended there"
+    return [n.removesuffix('.weight') for n, left in (in_danger(self.records[-1]) if self.records else {}).items() if not left]
 
-    @property
-    def done(self) -> bool: # no vote is missing
-        last, r = self.records[-1] if self.records else None, self.recipe
-        return last is not None and any(target is not None and last[what] >= target for what, target in (('sparsity', r.sparsity), ('prune_rate', r.final_prune_rate), ('cycle', r.max_cycles)))
+@patch(as_prop=True)
+def done(self:Desk) -> bool:
+    "Whether the target is reached"
+    last, r = self.records[-1] if self.records else None, self.recipe
+    return last is not None and any(target is not None and last[what] >= target for what, target in (('sparsity', r.sparsity), ('prune_rate', r.final_prune_rate), ('cycle', r.max_cycles)))
 
-    def plan(self) -> Plan:
-        "The plan of the run, with its images loaded"
-        if (key := (self.recipe, self.folder.path)) not in self._plans:
-            if self.net is not None: rewind_(self.net, self._init)
-            followed = RunFolder(self.out/self.recipe.match).layers() if self.recipe.match else None
-            self._plans, self._going = {key: plan(self.recipe, self.data, followed, self.net, self.head)}, False
-        return self._plans[key]
+# %% ../nbs/api/14_desk.ipynb #f2d2103a
+@patch
+def prepare(self:Desk) -> Plan:
+    "The plan of the run, with its images loaded"
+    if (key := (self.recipe, self.folder.path)) not in self._plans:
+        if self.net is not None: rewind_(self.net, self._init)
+        followed = RunFolder(self.out/self.recipe.match).layers() if self.recipe.match else None
+        self._plans, self._going = {key: plan(self.recipe, self.data, followed, self.net, self.head)}, False
+    return self._plans[key]
 
-    def work(self, report:Callable) -> Iterator[dict[str, Any]]: # the cycles to come
-        p = self.plan()
-        if not self.folder.exists(): create_run(p, self.folder.path, report)
-        elif not self._going: resume_run(p, self.folder.path)
-        self._going, self.records = True, self.folder.records() # another lab may have been here
-        yield from carry_out(p, self.folder, report, keep=True)
+@patch
+def work(self:Desk,
+    report:Callable, # hears every batch
+) -> Iterator[dict[str, Any]]: # the lines of the cycles to come
+    "Begin the run or go on with it"
+    p = self.prepare()
+    if not self.folder.exists(): create_run(p, self.folder.path, report)
+    elif not self._going: resume_run(p, self.folder.path)
+    self._going, self.records = True, self.folder.records() # another lab may have been here
+    yield from carry_out(p, self.folder, report, keep=True)
 
-    def judging(self, n:int, report:Callable) -> Iterator[dict[str, Any]]: # one line, with the accuracy of its ticket
-        yield judge(self.plan(), self.folder, n, report)
+# %% ../nbs/api/14_desk.ipynb #ca7b4681
+@patch
+def judging(self:Desk,
+    n:int, # number of a finished cycle
+    report:Callable, # hears every batch
+) -> Iterator[dict[str, Any]]: # its line, with the accuracy of its ticket
+    "Train the ticket of a cycle on the whole task"
+    yield judge(self.prepare(), self.folder, n, report)
 
-    def take(self, row:dict[str, Any]):
-        "Put a line where it belongs"
-        self.records = sorted([*(r for r in self.records if r['cycle'] != row['cycle']), row], key=lambda r: r['cycle'])
+@patch
+def take(self:Desk, row:dict[str, Any]):
+    "Put a line where it belongs"
+    self.records = sorted([*(r for r in self.records if r['cycle'] != row['cycle']), row], key=lambda r: r['cycle'])
 
-    def cycle(self, i:int) -> Cycle: # to look into; before the first cycle, θ0 with everything alive
-        n = self.records[i]['cycle'] if self.records else None
-        if (key := (self.folder.path, self.recipe, n)) not in self._cycles: self._cycles = {key: self._before() if n is None else self.folder.cycle(n)}
-        return self._cycles[key]
+# %% ../nbs/api/14_desk.ipynb #33863372
+@patch
+def _before(self:Desk):
+    (classes, shape), r = self.size, self.recipe
+    net = self.net or create(r.arch, width(r, classes), shape, r.seed, r.stem)
+    return Cycle(0, self._init or net.state_dict(), first_mask(net, r, self.head), (), ())
 
-    def _before(self):
-        (classes, shape), r = self.size, self.recipe
-        net = self.net or create(r.arch, width(r, classes), shape, r.seed, r.stem)
-        return Cycle(0, self._init or net.state_dict(), first_mask(net, r, self.head), (), ())
+@patch
+def cycle(self:Desk,
+    i:int, # which of the records
+) -> Cycle: # with its weights and votes, as they are on disk
+    "A finished cycle to look into; before the first one, θ0 with everything alive"
+    n = self.records[i]['cycle'] if self.records else None
+    if (key := (self.folder.path, self.recipe, n)) not in self._cycles: self._cycles = {key: self._before() if n is None else self.folder.cycle(n)}
+    return self._cycles[key]
 
-    def words(self) -> tuple[str, str]: # a cell, and a line for a shell; this is empty where no line can say it
-        "The run on the desk, to take along"
-        own = ', net=net'*(self.net is not None) + f', head={self.head!r}'*(self.head != 'head')
-        data = None if isinstance(self.data, Dataset) else str(self.data)
-        return as_code(self.recipe, self.folder.path, data, own), '' if own or data is None or self.foreign or self.recipe.match else as_command(self.recipe, self.folder.path, data)
+@patch
+def words(self:Desk) -> tuple[str, str]: # a cell, and a line for a shell; this is empty where no line can say it
+    "The run on the desk, to take along"
+    own = ', net=net'*(self.net is not None) + f', head={self.head!r}'*(self.head != 'head')
+    data = None if isinstance(self.data, Dataset) else str(self.data)
+    return as_code(self.recipe, self.folder.path, data, own), '' if own or data is None or self.foreign or self.recipe.match else as_command(self.recipe, self.folder.path, data)

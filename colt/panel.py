@@ -18,6 +18,7 @@ from typing import Any
 import ipywidgets as widgets
 import plotly.graph_objects as go
 from anywidget import AnyWidget
+from fastcore.basics import patch
 from IPython.display import display
 from plotly.offline import get_plotlyjs
 from torch import nn
@@ -68,38 +69,48 @@ class Form:
         self.box = widgets.Box([widgets.HBox([self.fields[n], self.words[n]]) for n in _labels])
         self.box.add_class('colt-form')
 
-    def put(self, recipe:Recipe):
-        "Fill the fields"
-        self.base, self._filling = recipe, True
-        for name, field in self.fields.items(): field.value = _value(recipe, name)
-        self._filling = False
-        self.able(True)
+# %% ../nbs/api/15_panel.ipynb #c280508a
+@patch
+def put(self:Form, recipe:Recipe):
+    "Fill the fields"
+    self.base, self._filling = recipe, True
+    for name, field in self.fields.items(): field.value = _value(recipe, name)
+    self._filling = False
+    self.able(True)
 
-    def read(self) -> Recipe:
-        "The recipe that the fields describe; raise `ValueError` if they can't be followed"
-        values = {n: f.value for n, f in self.fields.items() if n != 'ratio' and (n != 'sparsity' or self.base.sparsity is not None)}
-        return replace(self.base, **values, **{f'{kind}_prune_ratio': self.fields['ratio'].value for kind, rate in self.base.rates.items() if rate})
+@patch
+def read(self:Form) -> Recipe:
+    "The recipe that the fields describe; raise `ValueError` if they can't be followed"
+    values = {n: f.value for n, f in self.fields.items() if n != 'ratio' and (n != 'sparsity' or self.base.sparsity is not None)}
+    return replace(self.base, **values, **{f'{kind}_prune_ratio': self.fields['ratio'].value for kind, rate in self.base.rates.items() if rate})
 
-    def able(self, on:bool):
-        "Whether the fields can be changed"
-        fixed = ['dataset', 'arch']*self.own + ['partition']*(self.fields['prune_type'].value == 'lth') + ['sparsity']*(self.base.sparsity is None)
-        for name, field in self.fields.items(): field.disabled = not on or name in fixed
+@patch
+def able(self:Form, on:bool):
+    "Whether the fields can be changed"
+    fixed = ['dataset', 'arch']*self.own + ['partition']*(self.fields['prune_type'].value == 'lth') + ['sparsity']*(self.base.sparsity is None)
+    for name, field in self.fields.items(): field.disabled = not on or name in fixed
 
-    def say(self, hints:dict[str, str], error:str='') -> str: # the error, with the name of its field
-        "Put a word beside each field, and an error beside the field that it is about"
-        at = next((n for n in ('sparsity', *_labels) if error.startswith((n, f'{n}_')) or (n == 'ratio' and '_prune_ratio' in error)), 'arch') if error else None
-        for name, word in self.words.items(): word.value = _word(error, wrong=True) if name == at else _word(hints.get(name, ''))
-        return f'{_labels[at]}: {error}' if at else ''
+@patch
+def _typed(self:Form, name, change):
+    if self._filling: return
+    if name in ('dataset', 'arch', 'prune_type') and change['new'] != getattr(self.base, name):
+        self.put(_usual(self.base, {n: f.value for n, f in self.fields.items()}, self.own))
+    self.changed()
 
-    def _typed(self, name, change):
-        if self._filling: return
-        if name in ('dataset', 'arch', 'prune_type') and change['new'] != getattr(self.base, name):
-            self.put(_usual(self.base, {n: f.value for n, f in self.fields.items()}, self.own))
-        self.changed()
-
+# %% ../nbs/api/15_panel.ipynb #b2d82a16
 def _word(text, wrong=False):
     text = escape(text)
     return f'<div class="colt-word{" colt-wrong" if wrong else ""}" title="{text}">{"⚠ " if wrong else ""}{text}</div>'
+
+@patch
+def say(self:Form,
+    hints:dict[str, str], # setting -> word
+    error:str='', # begins with the name of the setting that it is about
+) -> str: # the error, with the label of its field
+    "Put a word beside each field, and an error beside the field that it is about"
+    at = next((n for n in ('sparsity', *_labels) if error.startswith((n, f'{n}_')) or (n == 'ratio' and '_prune_ratio' in error)), 'arch') if error else None
+    for name, word in self.words.items(): word.value = _word(error, wrong=True) if name == at else _word(hints.get(name, ''))
+    return f'{_labels[at]}: {error}' if at else ''
 
 # %% ../nbs/api/15_panel.ipynb #eb7f3ac6
 _render = """
@@ -133,8 +144,6 @@ class Sheet(AnyWidget):
     @default('_esm')
     def _program(self): return _program()
 
-    def due(self, what:str) -> bool: return time.monotonic() >= self._next.get(what, 0) # whether it is time for another drawing
-
     @contextmanager
     def drawing(self, what:str, share:float, least:float):
         "Draw, and see to it that no more than this share of the time goes into it, and that there are `least` seconds between two drawings"
@@ -143,16 +152,29 @@ class Sheet(AnyWidget):
             yield
             self._next[what] = max(least, (time.monotonic() - began)/share) + time.monotonic()
 
-    def show(self, figure:go.Figure, losses:int):
-        "Draw `figure`, whose first `losses` traces are those of a training"
-        self.figure, self._losses = figure, losses
-        with self.hold_sync(): self.picture, self.losses = figure.to_json(), '{"x": [], "y": []}'
+# %% ../nbs/api/15_panel.ipynb #a492e893
+@patch
+def due(self:Sheet, what:str) -> bool:
+    "Whether it is time for another drawing"
+    return time.monotonic() >= self._next.get(what, 0)
 
-    def move_losses(self, curves:dict[str, Curve]) -> bool:
-        "Draw the losses alone; False if there is no place for some of them yet"
-        traces = loss_traces({name: c.told() for name, c in curves.items()})[:self._losses]
-        with self.drawing('losses', .02, .5): self.losses = json.dumps({axis: [list(t[axis]) for t in traces] for axis in 'xy'})
-        return len(curves)*2 == self._losses
+@patch
+def show(self:Sheet,
+    figure:go.Figure,
+    losses:int, # how many of its traces, the first ones, are those of a training
+):
+    "Draw the whole figure"
+    self.figure, self._losses = figure, losses
+    with self.hold_sync(): self.picture, self.losses = figure.to_json(), '{"x": [], "y": []}'
+
+@patch
+def move_losses(self:Sheet,
+    curves:dict[str, Curve], # part -> its losses so far
+) -> bool: # False if there is no place for some of them yet
+    "Draw the losses alone"
+    traces = loss_traces({name: c.told() for name, c in curves.items()})[:self._losses]
+    with self.drawing('losses', .02, .5): self.losses = json.dumps({axis: [list(t[axis]) for t in traces] for axis in 'xy'})
+    return len(curves)*2 == self._losses
 
 # %% ../nbs/api/15_panel.ipynb #6495075e
 _presses = {'Step': ('step-forward', 'Train, vote and prune once: one cycle. While it plays: hold after this cycle'), 'Play': ('play', 'Go on to the target'), 'Pause': ('pause', 'Hold after the batch at work'),
@@ -209,7 +231,11 @@ def _copies(code, command): # what can be copied
 # %% ../nbs/api/15_panel.ipynb #88edbc8d
 class View:
     "What is seen of the run on a desk"
-    def __init__(self, desk:Desk, player:Player, press:Callable[[str], None]):
+    def __init__(self,
+        desk:Desk, # whose run it is
+        player:Player, # what it is played by
+        press:Callable[[str], None], # called with the name of a button
+    ):
         self.desk, self.player, self.console, self.sheet = desk, player, Console(press), Sheet()
         self.can = False # the settings can be followed, and the run can go on
         self.event:Progress|None = None # of the batch before
@@ -219,80 +245,60 @@ class View:
         for knob in (self.console.cycle, self.console.layer, self.console.beside): knob.observe(lambda _: self._soon(), 'value')
 
     @property
-    def row(self) -> dict[str, Any]|None: return self.desk.records[self.console.cycle.value] if self.desk.records else None # the cycle that is shown
+    def row(self) -> dict[str, Any]|None: return self.desk.records[self.console.cycle.value] if self.desk.records else None # of the cycle that is shown
     @property
     def follows(self) -> bool: # a training is shown
         there = self.console.cycle.value == self.console.cycle.max or (self.row is not None and self.row['cycle'] == self._at)
         return self.player.busy and there
     @property
-    def beside(self) -> dict[str, list[dict[str, Any]]]: return {n: RunFolder(self.desk.out/n).records()} if (n := self.console.beside.value) else {}
+    def beside(self) -> dict[str, list[dict[str, Any]]]: return {n: RunFolder(self.desk.out/n).records()} if (n := self.console.beside.value) else {} # another run's name, and its records
 
-    def draw(self):
-        "Everything, as it is now"
-        with self.sheet.drawing('all', .03, 1):
-            n, live = self.console.cycle.value, {name: c.told() for name, c in self.curves.items()} if self.follows and self.curves else None
-            losses = live if live is not None else self.row['parts'] if self.row else ()
-            self.sheet.show(cycle_figure(self.desk.records, n, self.desk.cycle(n), self.console.layer.value, live, self.beside, self.desk.size[1]), 2*len(losses))
-            self.console.costs.value = _costs(self.desk.records, self.desk.recipe)
-            told = _told(self.row) if self.row else 'Nothing is trained yet: Step trains the whole network once, and votes.'
-            self.console.status.value = told if not self.player.busy else _at_work(self.event) if self.event else 'beginning …'
-            if self.player.busy and not self.follows: self.console.say(told)
-        self.able()
+# %% ../nbs/api/15_panel.ipynb #1af29b78
+@patch
+def draw(self:View):
+    "Everything, as it is now"
+    with self.sheet.drawing('all', .03, 1):
+        n, live = self.console.cycle.value, {name: c.told() for name, c in self.curves.items()} if self.follows and self.curves else None
+        losses = live if live is not None else self.row['parts'] if self.row else ()
+        self.sheet.show(cycle_figure(self.desk.records, n, self.desk.cycle(n), self.console.layer.value, live, self.beside, self.desk.size[1]), 2*len(losses))
+        self.console.costs.value = _costs(self.desk.records, self.desk.recipe)
+        told = _told(self.row) if self.row else 'Nothing is trained yet: Step trains the whole network once, and votes.'
+        self.console.status.value = told if not self.player.busy else _at_work(self.event) if self.event else 'beginning …'
+        if self.player.busy and not self.follows: self.console.say(told)
+    self.able()
 
-    def able(self):
-        "What can be pressed now"
-        state, row, idle = self.player.state, self.row, not self.player.busy
-        on = self.player.busy or (self.can and not self.desk.done and not self.desk.dead)
-        self.console.able(Step=on, Play=on, Pause=state == 'running', Stop=not idle, Save_ticket=row is not None, Save_figure=row is not None,
-                          Train_the_ticket=self.can and idle and row is not None and row['ticket'] is None and self.desk.net is None)
+@patch
+def able(self:View):
+    "What can be pressed now"
+    state, row, idle = self.player.state, self.row, not self.player.busy
+    on = self.player.busy or (self.can and not self.desk.done and not self.desk.dead)
+    self.console.able(Step=on, Play=on, Pause=state == 'running', Stop=not idle, Save_ticket=row is not None, Save_figure=row is not None,
+                      Train_the_ticket=self.can and idle and row is not None and row['ticket'] is None and self.desk.net is None)
 
-    def note(self, e:Progress):
-        "A batch has been learned"
-        if e.cycle != self._at or not self.curves: self.curves, self._at = {p.name: Curve() for p in self.desk.plan().parts}, e.cycle
-        self.curves.setdefault(e.part, Curve()).add(e)
-        self.event = e
-        if not self.sheet.due('words'): return
-        with self.sheet.drawing('words', .01, .2): self.console.status.value = _at_work(e)
-        if self.follows and self.sheet.due('losses') and not self.sheet.move_losses(self.curves) and self.sheet.due('all'): self.draw()
+# %% ../nbs/api/15_panel.ipynb #5f5834f6
+@patch
+def note(self:View, e:Progress):
+    "A batch has been learned"
+    if e.cycle != self._at or not self.curves: self.curves, self._at = {p.name: Curve() for p in self.desk.prepare().parts}, e.cycle
+    self.curves.setdefault(e.part, Curve()).add(e)
+    self.event = e
+    if not self.sheet.due('words'): return
+    with self.sheet.drawing('words', .01, .2): self.console.status.value = _at_work(e)
+    if self.follows and self.sheet.due('losses') and not self.sheet.move_losses(self.curves) and self.sheet.due('all'): self.draw()
 
-    def lengthen(self):
-        "A cycle is finished: the slider has one more, and stays at the end if it was there"
-        follows = self.follows
-        with self._quietly():
-            self.console.cycle.max = len(self.desk.records) - 1
-            if follows: self.console.cycle.value = self.console.cycle.max
+@patch
+def lengthen(self:View):
+    "A cycle is finished"
+    follows = self.follows
+    with _quietly(self):
+        self.console.cycle.max = len(self.desk.records) - 1
+        if follows: self.console.cycle.value = self.console.cycle.max
 
-    def spread(self):
-        "Set the knobs for the run on the desk, and draw it"
-        layers, others = self.desk.records[0]['layers'] if self.desk.records else self.desk.cycle(0).mask, _others(self.desk)
-        with self._quietly():
-            self.console.cycle.max = max(0, len(self.desk.records) - 1)
-            self.console.cycle.value = self.console.cycle.max
-            _offer(self.console.layer, [(n.removesuffix('.weight'), n) for n in layers])
-            _offer(self.console.beside, [('no other run', ''), *((n, n) for n in others)])
-            if (rival := next((n for n, run in others.items() if n == self.desk.recipe.match or run.recipe.match == self.desk.folder.path.name), None)): self.console.beside.value = rival
-        self.console.code.value = _copies(*self.desk.words())
-        self.draw()
-
-    def look(self, n:int): # a cycle
-        with self._quietly(): self.console.cycle.value = n
-        self.draw()
-
-    @contextmanager
-    def _quietly(self):
-        self._quiet, was = True, self._quiet
-        try: yield
-        finally: self._quiet = was
-
-    def _soon(self):
-        "Draw when nothing more arrives"
-        if self._quiet or self._timer is not None: return
-        self._timer = threading.Timer(.03, self._now)
-        self._timer.start()
-
-    def _now(self):
-        self._timer = None
-        self.draw()
+@contextmanager
+def _quietly(view): # what is set in here is not drawn by itself
+    view._quiet, was = True, view._quiet
+    try: yield
+    finally: view._quiet = was
 
 # %% ../nbs/api/15_panel.ipynb #16a341ca
 def _others(desk): # name -> a run of the same images, to hold this one against
@@ -307,6 +313,38 @@ def _offer(dropdown, options):
     was, values = dropdown.value, [v for _, v in options]
     dropdown.options = options
     dropdown.value = was if was in values else values[0]
+
+# %% ../nbs/api/15_panel.ipynb #4f8f5a6c
+@patch
+def spread(self:View):
+    "Set the knobs for the run on the desk, and draw it"
+    layers, others = self.desk.records[0]['layers'] if self.desk.records else self.desk.cycle(0).mask, _others(self.desk)
+    with _quietly(self):
+        self.console.cycle.max = max(0, len(self.desk.records) - 1)
+        self.console.cycle.value = self.console.cycle.max
+        _offer(self.console.layer, [(n.removesuffix('.weight'), n) for n in layers])
+        _offer(self.console.beside, [('no other run', ''), *((n, n) for n in others)])
+        if (rival := next((n for n, run in others.items() if n == self.desk.recipe.match or run.recipe.match == self.desk.folder.path.name), None)): self.console.beside.value = rival
+    self.console.code.value = _copies(*self.desk.words())
+    self.draw()
+
+@patch
+def look(self:View,
+    i:int, # which of the finished cycles, counted from 0
+):
+    "Show a cycle"
+    with _quietly(self): self.console.cycle.value = i
+    self.draw()
+
+@patch
+def _soon(self:View):
+    "Draw when nothing more arrives"
+    def now():
+        self._timer = None
+        self.draw()
+    if self._quiet or self._timer is not None: return
+    self._timer = threading.Timer(.03, now)
+    self._timer.start()
 
 # %% ../nbs/api/15_panel.ipynb #1b8aab98
 class Lab:
@@ -332,9 +370,6 @@ class Lab:
         self._look()
 
     def __repr__(self): return f'Lab({self.folder.path}, {len(self.records)} cycles, {self.player.state})'
-    def _ipython_display_(self):
-        display(self.box)
-        self._frozen = display(self._film(), raw=True, display_id=True)
     @property
     def records(self) -> list[dict[str, Any]]: return self.desk.records # of the cycles that are finished
     @property
@@ -342,126 +377,134 @@ class Lab:
     @property
     def folder(self) -> RunFolder: return self.desk.folder # of the run that is shown; it need not exist yet
 
-    def step(self): self._go(self.player.step) # train, vote and prune once; or finish the cycle at work
-    def play(self): self._go(self.player.play) # go on to the target
-    def pause(self): # hold after the batch at work
-        self.player.pause()
-        self.console.say('It holds after the batch at work.')
-    def stop(self): # give up the cycle at work
-        self.player.stop()
-        self.view.able()
-    def wait(self): self.player.wait() # until it holds or has ended; raises what failed it
+# %% ../nbs/api/15_panel.ipynb #73e71420
+@patch
+def _look(self:Lab):
+    "The settings have changed: say what they mean, and show the run that they are of"
+    self.view.can = False
+    try:
+        self.desk.look(self.form.read())
+        classes, shape = self.desk.size
+        hints = {} if self.desk.foreign else outlook(self.desk.recipe, classes, shape, self.desk.net, self.desk.head)
+    except ValueError as e:
+        self.console.say(self.form.say({}, str(e)), wrong=True)
+        return self.view.able()
+    self.view.can = not self.desk.foreign
+    self.form.say(hints)
+    self.console.say(self.desk.foreign or self._reached())
+    self.view.spread()
 
-    def back(self,
-        n:int, # a finished cycle; -1 for the last
-    ):
-        "Look at a cycle"
-        self.view.look(n % max(1, len(self.records)))
+@patch
+def _reached(self:Lab):
+    if self.desk.done: return 'The target is reached; a higher one goes on from here.'
+    return f"The run has ended here: the next cycle would have no weight in {', '.join(self.desk.dead)}. The tickets so far are good." if self.desk.dead else ''
 
-    def train_ticket(self):
-        "Train the ticket of the cycle shown on the whole task, and write down how well it did"
-        if self.player.busy or not self.view.row: raise ValueError('train_ticket: a cycle is at work, or there is none yet; let it end, or stop it')
-        self.player.work = partial(self.desk.judging, self.view.row['cycle'])
-        self._start(self.player.step)
+@patch
+def _press(self:Lab, name):
+    self.console.say()
+    try: getattr(self, name.lower().replace(' the ', ' ').replace(' ', '_'))()
+    except (OSError, ValueError) as e: self.console.say(str(e), wrong=True)
 
-    def save_ticket(self,
-        path:str|Path|None=None, # a file that is not there yet; by default, what the field says
-    ) -> Path:
-        "Write the ticket of the cycle shown to a file"
-        n = self._shown('save_ticket')
-        to = Path(path or self.console.file.value or f'{self.folder.path.name}-cycle-{n:03}.safetensors').expanduser()
-        if not to.parent.is_dir(): raise ValueError(f"'{to.parent}' is no folder; make it, or name another file")
-        if to.exists(): raise ValueError(f"'{to}' is there already, and nothing is overwritten; name another file")
-        self.folder.ticket(n).save(to)
-        self.console.say(f'The ticket of cycle {n} is in {to} ({to.stat().st_size/1e3:,.0f} KB).')
-        return to
+# %% ../nbs/api/15_panel.ipynb #870e7bf3
+@patch
+def _hear(self:Lab, what):
+    "In the thread: a batch, a finished cycle, or a state"
+    if isinstance(what, Progress): self.view.note(what)
+    elif isinstance(what, dict):
+        self.desk.take(what)
+        self.view.lengthen()
+        if len(self.records) == 1: self.view.spread()
+        elif self.sheet.due('all') and not self.player.last: self.view.draw() # the last one is drawn when the state changes
+    elif what == 'running': self.view.able()
+    else: self._rest(what)
 
-    def _film(self): # what is seen where no kernel runs
-        return {'text/plain': repr(self)} | ({'application/vnd.plotly.v1+json': self.figure().to_plotly_json()} if self.records else {})
+@patch
+def _rest(self:Lab, state):
+    "It is held, or has ended"
+    self.form.able(not self.player.busy)
+    held = 'Held. Play and Step go on from this batch; Stop gives up the cycle at work.'
+    if state == 'finished': save_report(self.records, self.folder.path/'report.html', self.folder.path.name)
+    self.view.draw()
+    self.console.say(str(self.player.error) if state == 'failed' else held if state == 'paused' else self._reached(), wrong=state == 'failed')
+    self._freeze()
 
-    def _freeze(self):
-        "Keep what is seen where no kernel runs, when nothing else is to be done"
-        self._thaw()
-        if self._frozen is None or self.player.busy: return
-        self._later = threading.Timer(1, lambda: self._frozen.update(self._film(), raw=True))
-        self._later.daemon = True
-        self._later.start()
+# %% ../nbs/api/15_panel.ipynb #2ad2cf39
+@patch
+def _go(self:Lab, how):
+    if not self.view.can: raise ValueError(self.desk.foreign or "the settings can't be followed; see the field that says why")
+    if not self.player.busy: self.player.work = self.desk.work
+    self._start(how)
 
-    def _thaw(self): self._later.cancel() if self._later else None
+@patch
+def _start(self:Lab, how):
+    self._thaw()
+    self.form.able(False)
+    if not self.player.busy: self.view.curves, self.view.event = {}, None # what was given up is not drawn again
+    self.console.status.value = 'beginning …'
+    how()
+    self.view.able()
 
-    def figure(self) -> go.Figure: return story(self.records, self.view.beside) # the run, with a slider over its cycles; it needs no kernel
+@patch
+def step(self:Lab):
+    "Train, vote and prune once; or finish the cycle at work"
+    self._go(self.player.step)
 
-    def save_figure(self) -> list[Path]: # a page, and a picture where that can be made
-        "Write what is shown into the run's folder"
-        page = self.folder.path/f"cycle-{self._shown('save_figure'):03}.html"
-        drawn = self.sheet.figure
-        save_page(page, f'{self.folder.path.name}, {page.stem}', drawn)
-        try: drawn.write_image(picture := page.with_suffix('.png'), width=1200, scale=2)
-        except Exception as e: # whatever keeps plotly from it
-            self.console.say(f"Saved {page}. For a picture, press the camera above the figure; to have one written here, install kaleido and Chrome ({type(e).__name__}).")
-            return [page]
-        self.console.say(f'Saved {page} and {picture}.')
-        return [page, picture]
+@patch
+def play(self:Lab):
+    "Go on to the target"
+    self._go(self.player.play)
 
-    def _shown(self, who):
-        if not self.view.row: raise ValueError(f'{who}: there is no cycle yet; take a step first')
-        return self.view.row['cycle']
+# %% ../nbs/api/15_panel.ipynb #8aefe8fb
+@patch
+def pause(self:Lab):
+    "Hold after the batch at work"
+    self.player.pause()
+    self.console.say('It holds after the batch at work.')
 
-    def _press(self, name):
-        self.console.say()
-        try: getattr(self, name.lower().replace(' the ', ' ').replace(' ', '_'))()
-        except (OSError, ValueError) as e: self.console.say(str(e), wrong=True)
+@patch
+def stop(self:Lab):
+    "Give up the cycle at work, after its batch"
+    self.player.stop()
+    self.view.able()
 
-    def _go(self, how):
-        if not self.view.can: raise ValueError(self.desk.foreign or "the settings can't be followed; see the field that says why")
-        if not self.player.busy: self.player.work = self.desk.work
-        self._start(how)
+@patch
+def wait(self:Lab):
+    "Until it holds or has ended; then raise what failed it"
+    self.player.wait()
 
-    def _start(self, how):
-        self._thaw()
-        self.form.able(False)
-        if not self.player.busy: self.view.curves, self.view.event = {}, None # what was given up is not drawn again
-        self.console.status.value = 'beginning …'
-        how()
-        self.view.able()
+@patch
+def back(self:Lab,
+    n:int, # a finished cycle, counted from 0; -1 for the last
+):
+    "Look at a cycle"
+    self.view.look(n % max(1, len(self.records)))
 
-    def _look(self):
-        "The settings have changed: say what they mean, and show the run that they are of"
-        self.view.can = False
-        try:
-            self.desk.look(self.form.read())
-            hints = {} if self.desk.foreign else outlook(self.desk.recipe, *self.desk.size, self.desk.net, self.desk.head)
-        except ValueError as e:
-            self.console.say(self.form.say({}, str(e)), wrong=True)
-            return self.view.able()
-        self.view.can = not self.desk.foreign
-        self.form.say(hints)
-        self.console.say(self.desk.foreign or self._reached())
-        self.view.spread()
+# %% ../nbs/api/15_panel.ipynb #057aa960
+@patch
+def figure(self:Lab) -> go.Figure: # needs no kernel
+    "The run, with a slider over its cycles"
+    return story(self.records, self.view.beside)
 
-    def _reached(self):
-        if self.desk.done: return 'The target is reached; a higher one goes on from here.'
-        return f"The run has ended here: the next cycle would have no weight in {', '.join(self.desk.dead)}. The tickets so far are good." if self.desk.dead else ''
+@patch
+def _film(self:Lab): # as an output
+    return {'text/plain': repr(self)} | ({'application/vnd.plotly.v1+json': self.figure().to_plotly_json()} if self.records else {})
 
-    def _hear(self, what):
-        "In the thread: a batch, a finished cycle, or a state"
-        if isinstance(what, Progress): self.view.note(what)
-        elif isinstance(what, dict):
-            self.desk.take(what)
-            self.view.lengthen()
-            if len(self.records) == 1: self.view.spread()
-            elif self.sheet.due('all') and not self.player.last: self.view.draw() # the last one is drawn when the state changes
-        elif what == 'running': self.view.able()
-        else: self._rest(what)
+@patch
+def _ipython_display_(self:Lab):
+    display(self.box)
+    self._frozen = display(self._film(), raw=True, display_id=True)
 
-    def _rest(self, state):
-        "It is held, or has ended"
-        self.form.able(not self.player.busy)
-        held = 'Held. Play and Step go on from this batch; Stop gives up the cycle at work.'
-        if state == 'finished': save_report(self.records, self.folder.path/'report.html', self.folder.path.name)
-        self.view.draw()
-        self.console.say(str(self.player.error) if state == 'failed' else held if state == 'paused' else self._reached(), wrong=state == 'failed')
-        self._freeze()
+@patch
+def _thaw(self:Lab): self._later.cancel() if self._later else None
+
+@patch
+def _freeze(self:Lab):
+    "When nothing else is to be done, renew what is seen where no kernel runs"
+    self._thaw()
+    if self._frozen is None or self.player.busy: return
+    self._later = threading.Timer(1, lambda: self._frozen.update(self._film(), raw=True))
+    self._later.daemon = True
+    self._later.start()
 
 # %% ../nbs/api/15_panel.ipynb #f1de430e
 _style = """<style>
@@ -481,3 +524,43 @@ _style = """<style>
 .colt-lab .js-plotly-plot :is(.cartesianlayer, .infolayer) text:not(.bartext) {fill: var(--jp-ui-font-color1, #222) !important}
 .colt-lab button.colt-copy {font-size: 11px; cursor: pointer}
 </style>"""
+
+# %% ../nbs/api/15_panel.ipynb #a38afd73
+@patch
+def _shown(self:Lab, who):
+    if not self.view.row: raise ValueError(f'{who}: there is no cycle yet; take a step first')
+    return self.view.row['cycle']
+
+@patch
+def train_ticket(self:Lab):
+    "Train the ticket of the cycle shown on the whole task, and write down how well it did"
+    if self.player.busy or not self.view.row: raise ValueError('train_ticket: a cycle is at work, or there is none yet; let it end, or stop it')
+    self.player.work = partial(self.desk.judging, self.view.row['cycle'])
+    self._start(self.player.step)
+
+@patch
+def save_ticket(self:Lab,
+    path:str|Path|None=None, # a file that is not there yet; by default, what the field says
+) -> Path: # the file
+    "Write the ticket of the cycle shown to a file"
+    n = self._shown('save_ticket')
+    to = Path(path or self.console.file.value or f'{self.folder.path.name}-cycle-{n:03}.safetensors').expanduser()
+    if not to.parent.is_dir(): raise ValueError(f"'{to.parent}' is no folder; make it, or name another file")
+    if to.exists(): raise ValueError(f"'{to}' is there already, and nothing is overwritten; name another file")
+    self.folder.ticket(n).save(to)
+    self.console.say(f'The ticket of cycle {n} is in {to} ({to.stat().st_size/1e3:,.0f} KB).')
+    return to
+
+# %% ../nbs/api/15_panel.ipynb #64fe9777
+@patch
+def save_figure(self:Lab) -> list[Path]: # a page, and a picture where that can be made
+    "Write what is shown into the run's folder"
+    page = self.folder.path/f"cycle-{self._shown('save_figure'):03}.html"
+    drawn = self.sheet.figure
+    save_page(page, f'{self.folder.path.name}, {page.stem}', drawn)
+    try: drawn.write_image(picture := page.with_suffix('.png'), width=1200, scale=2)
+    except Exception as e: # whatever keeps plotly from it
+        self.console.say(f"Saved {page}. For a picture, press the camera above the figure; to have one written here, install kaleido and Chrome ({type(e).__name__}).")
+        return [page]
+    self.console.say(f'Saved {page} and {picture}.')
+    return [page, picture]

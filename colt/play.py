@@ -8,11 +8,12 @@ __all__ = ['Gate', 'Player', 'Curve']
 # %% ../nbs/api/13_play.ipynb #f39666b5
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import Any
 
 import torch
+from fastcore.basics import patch
 
 from .train import Progress
 
@@ -77,7 +78,7 @@ class Gate:
 class Player:
     "Work in a thread, that can be stepped, held after any batch, and stopped"
     def __init__(self,
-        work:Callable[[Callable], Iterator], # begins where it ended last; calls what it is given after every batch
+        work:Callable[[Callable], Generator], # begins where it ended last; calls what it is given after every batch
         told:Callable[[Any], None]=lambda what: None, # hears each event, each item and each state, in the thread
     ):
         self.work, self.told, self.gate = work, told, Gate()
@@ -91,62 +92,90 @@ class Player:
     def last(self) -> bool: return self._left in (0, 1) # no further item will be asked for
     @property
     def busy(self) -> bool: return self.state in ('running', 'paused') # in the middle of something
-    def step(self): self._go(1) # to the end of the item at work, or of the next
-    def play(self): self._go(None) # to the end
-    def pause(self): self.gate.set(shut=self.busy) # after the batch at work
-    def stop(self): # give up the item at work, after its batch
-        with self.gate.changed: self.state = 'running' if self.busy else self.state # until it is gone
-        self.gate.set(ended=True)
 
-    def join(self, timeout:float|None=None):
-        "Wait for the thread to end; seconds at most"
-        if self._thread and self._thread is not threading.current_thread(): self._thread.join(timeout)
+# %% ../nbs/api/13_play.ipynb #e7b0c15f
+@patch
+def _become(self:Player, state):
+    with self.gate.changed: self.state = state
+    self.told(state)
+    with self.gate.changed: self.gate.changed.notify_all() # who waits finds that it was told
 
-    def wait(self):
-        "Until it is held or has ended; then raise what failed it. An interrupt holds it"
-        try:
-            with self.gate.changed: self.gate.changed.wait_for(lambda: self.state != 'running')
-        except KeyboardInterrupt:
-            self.pause()
-            raise
-        if self.state != 'paused': self.join()
-        if self.error: raise self.error
+@patch
+def _report(self:Player, event):
+    self.told(event)
+    self.gate.go_through(lambda held: self._become('paused' if held else 'running'))
 
-    def _go(self, items):
-        self._left = items
-        with self.gate.changed: going, self.state, self.error = self.busy, 'running', None
-        self.gate.set()
-        if going: return
-        self.join()
-        self._thread = threading.Thread(target=self._run, name='colt', daemon=True)
-        self._thread.start()
+# %% ../nbs/api/13_play.ipynb #e319f3bc
+@patch
+def _run(self:Player):
+    _turns.enter()
+    outside, end = _random_state(), 'finished'
+    try:
+        self.told('running')
+        with closing(self.work(self._report)) as items:
+            for item in items:
+                self.told(item)
+                self._left = self._left and self._left - 1
+                if self._left == 0 or self.gate.ended:
+                    end = 'ready'
+                    break
+    except _Stopped: end = 'ready'
+    except Exception as e: self.error, end = e, 'failed'
+    _set_random_state(outside)
+    _turns.leave()
+    self._become(end)
 
-    def _become(self, state):
-        with self.gate.changed: self.state = state
-        self.told(state)
-        with self.gate.changed: self.gate.changed.notify_all() # who waits finds that it was told
+# %% ../nbs/api/13_play.ipynb #8dcf26fb
+@patch
+def _go(self:Player, items):
+    self._left = items
+    with self.gate.changed: going, self.state, self.error = self.busy, 'running', None
+    self.gate.set()
+    if going: return
+    self.join()
+    self._thread = threading.Thread(target=self._run, name='colt', daemon=True)
+    self._thread.start()
 
-    def _report(self, event):
-        self.told(event)
-        self.gate.go_through(lambda held: self._become('paused' if held else 'running'))
+@patch
+def step(self:Player):
+    "To the end of the item at work, or of the next"
+    self._go(1)
 
-    def _run(self):
-        _turns.enter()
-        outside, end = _random_state(), 'finished'
-        try:
-            self.told('running')
-            with closing(self.work(self._report)) as items: # type: ignore[type-var]
-                for item in items:
-                    self.told(item)
-                    self._left = self._left and self._left - 1
-                    if self._left == 0 or self.gate.ended:
-                        end = 'ready'
-                        break
-        except _Stopped: end = 'ready'
-        except Exception as e: self.error, end = e, 'failed'
-        _set_random_state(outside)
-        _turns.leave()
-        self._become(end)
+@patch
+def play(self:Player):
+    "To the end of the work"
+    self._go(None)
+
+# %% ../nbs/api/13_play.ipynb #1fedb15f
+@patch
+def pause(self:Player):
+    "Hold after the batch at work"
+    self.gate.set(shut=self.busy)
+
+@patch
+def stop(self:Player):
+    "Give up the item at work, after its batch"
+    with self.gate.changed: self.state = 'running' if self.busy else self.state # until it is gone
+    self.gate.set(ended=True)
+
+# %% ../nbs/api/13_play.ipynb #4f86f523
+@patch
+def join(self:Player,
+    timeout:float|None=None, # seconds at most; None for as long as it takes
+):
+    "Wait for the thread to end"
+    if self._thread and self._thread is not threading.current_thread(): self._thread.join(timeout)
+
+@patch
+def wait(self:Player):
+    "Until it is held or has ended; then raise what failed it. An interrupt holds it"
+    try:
+        with self.gate.changed: self.gate.changed.wait_for(lambda: self.state != 'running')
+    except KeyboardInterrupt:
+        self.pause()
+        raise
+    if self.state != 'paused': self.join()
+    if self.error: raise self.error
 
 # %% ../nbs/api/13_play.ipynb #8ef53556
 class Curve:

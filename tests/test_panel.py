@@ -91,9 +91,10 @@ def held(page, n=0):
 
 
 def asked(page, code):
-    "What an expression is in the kernel"
+    "What an expression is in the kernel. Beside an error, a kernel drops what it was asked: then it is asked again"
     ask = "{code: '', store_history: false, user_expressions: {x: code}}"
-    return page.evaluate(f"code => {pages.KERNEL}.session.kernel.requestExecute({ask}).done.then(m => m.content.user_expressions.x.data['text/plain'])", code)
+    told = f"code => {pages.KERNEL}.session.kernel.requestExecute({ask}).done.then(m => m.content.user_expressions?.x.data['text/plain'])"
+    return pages.until(page, lambda: page.evaluate(told, code))
 
 
 def shows(page, run, at=-1, n=0, layer=None, seconds=10):

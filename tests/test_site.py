@@ -7,6 +7,7 @@ import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import FunctionType
 from urllib.parse import unquote, urldefrag, urljoin
 
 import pages
@@ -187,4 +188,6 @@ def test_the_reference_has_every_public_name(site):
     for f in sorted((TOP/'colt').glob('[a-z]*.py')):
         module = import_module(f'colt.{f.stem}')
         page = next((out/'api').glob(f'[0-9][0-9]_{f.stem}.html')).read_text()
-        assert [n for n in module.__all__ if f'id="{module.__name__}.{n}"' not in page] == [], f.stem
+        classes = {n: c for n in module.__all__ if isinstance(c := getattr(module, n), type)}
+        methods = [f'{n}.{m}' for n, c in classes.items() for m, thing in vars(c).items() if m[0] != '_' and isinstance(thing, FunctionType | property)]
+        assert [n for n in [*module.__all__, *methods] if f'id="{module.__name__}.{n}"' not in page] == [], f.stem

@@ -55,7 +55,7 @@ def linked(text, known):
 def signature(node):
     "A function's parameters as they are written, without comments"
     args = ast.unparse(node.args)
-    return re.sub(r'^self(, )?', '', args), f' -> {ast.unparse(node.returns)}' if node.returns else ''
+    return re.sub(r'^self(: \w+)?(, )?', '', args), f' -> {ast.unparse(node.returns)}' if node.returns else ''
 
 
 def remark(node, source):
@@ -77,9 +77,17 @@ def directive(kind, title, body, colons=3, **options):
     return '\n'.join([f"{':'*colons}{{py:{kind}}} {title}", *(f':{k}: {v}' for k, v in options.items()), '', *body, ':'*colons, ''])
 
 
+def patched(node):
+    "The name of the class that a cell adds a method to, if it does"
+    if any(ast.unparse(d).startswith('patch') for d in getattr(node, 'decorator_list', ())): return ast.unparse(node.args.args[0].annotation)
+
+
 def reference(source, module):
     "The public definitions of an exported cell, as Sphinx knows them"
     for node in ast.parse(source).body:
+        if cls := patched(node):
+            if not node.name.startswith('_'): yield _function(node, vars(getattr(module, cls))[node.name], source, 'method', f'{cls}.')
+            continue
         targets = [node.name] if hasattr(node, 'name') else [t.id for t in ast.walk(node) if isinstance(t, ast.Name) and isinstance(t.ctx, ast.Store)]
         if not set(targets) & set(module.__all__): continue
         if isinstance(node, (ast.Assign, ast.AnnAssign)): yield from (directive('data', t, []) for t in targets)
@@ -88,10 +96,10 @@ def reference(source, module):
             yield _class(node, thing, source) if isinstance(node, ast.ClassDef) else _function(node, thing, source)
 
 
-def _function(node, thing, source, kind='function'):
-    if isinstance(thing, property): return directive('property', node.name, [remark(node, source)])
+def _function(node, thing, source, kind='function', of=''):
+    if isinstance(thing, property): return directive('property', of + node.name, [remark(node, source)])
     args, back = signature(node)
-    return directive(kind, f'{node.name}({args}){back}', [remark(node, source), '', *fields(thing)])
+    return directive(kind, f'{of}{node.name}({args}){back}', [remark(node, source), '', *fields(thing)])
 
 
 def _class(node, thing, source):
