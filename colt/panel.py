@@ -281,7 +281,8 @@ def note(self:View, e:Progress):
     "A batch has been learned"
     if e.cycle != self._at or not self.curves: self.curves, self._at = {p.name: Curve() for p in self.desk.prepare().parts}, e.cycle
     self.curves.setdefault(e.part, Curve()).add(e)
-    self.event = e
+    first, self.event = self.event is None, e
+    if first: return self.draw()
     if not self.sheet.due('words'): return
     with self.sheet.drawing('words', .01, .2): self.console.status.value = _at_work(e)
     if self.follows and self.sheet.due('losses') and not self.sheet.move_losses(self.curves) and self.sheet.due('all'): self.draw()
@@ -510,7 +511,7 @@ def _freeze(self:Lab):
 _style = """<style>
 .colt-lab .colt-form {display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); column-gap: 8px; overflow: hidden}
 .colt-lab .colt-row {flex-wrap: wrap}
-.jp-OutputArea-child:has(.colt-lab) + .jp-OutputArea-child:has(.jp-RenderedPlotly) {display: none}
+.jp-OutputArea-child:has(.colt-lab) + .jp-OutputArea-child {display: none}
 .colt-lab .colt-word {font-size: 11px; line-height: 14px; height: 28px; overflow: hidden; display: flex; align-items: center; color: var(--jp-ui-font-color2, #666)}
 .colt-lab .colt-notice {min-height: 20px; line-height: 20px; color: var(--jp-ui-font-color1, #222)}
 .colt-lab .colt-wrong {color: var(--jp-error-color1, #b3261e); font-weight: 600}

@@ -6,6 +6,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+os.environ.setdefault('OMP_NUM_THREADS', '1') # before torch: two workers with two threads each wait for one another
+
 import pages
 import pytest
 import sets

@@ -205,6 +205,7 @@ def test_wrong_input_is_told_beside_the_field_and_nothing_is_written(tab, jupyte
     pages.until(tab, lambda: not pages.plot(tab)['layout'].get('shapes'), 5) # no frame of the run before
     button(tab, 'Play').click()
     comes(tab, 'epoch 4')
+    pages.until(tab, lambda: _losses(tab, '0-4'))
     pictures(tab, '1-in-play')
     assert 'epoch' in words(tab)
     button(tab, 'Stop').click()
@@ -396,6 +397,18 @@ def test_two_labs_at_once_and_one_that_fails(tab, jupyter, tmp_path):
     pages.until(tab, lambda: not button(tab, 'Step', 2).is_disabled())
     assert lab(tab, 2).locator('.colt-notice.colt-wrong').count() == 1
     assert folder(jupyter, wild, 'two').records() == []
+
+
+def test_notebook_7_shows_the_same_panel(chromium, tmp_path):
+    need(find_spec('notebook'), 'Notebook 7')
+    recipe = small(seed=11)
+    with pages.serve(tmp_path, 'notebook') as server, pages.fresh(chromium) as page:
+        server.open(page, [cell(recipe, 'seven')], at=pages.NOTEBOOK)
+        stepped(page)
+        shows(page, folder(server, recipe, 'seven'))
+        SHOTS.mkdir(exist_ok=True)
+        pages.shot(page, SHOTS/'notebook-7-light-1280.png')
+        assert page.elsewhere == []                                       # its console has an error of its own, whatever is shown
 
 
 @pytest.fixture
