@@ -118,7 +118,7 @@ function render({model, el}) {
     const figure = document.createElement('div'), told = name => JSON.parse(model.get(name))
     const buttons = ['select2d', 'lasso2d', 'sendDataToCloud']
     const all = () => { const {data, layout} = told('picture'); module.exports.react(figure, data, {...layout, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)'}, {displaylogo: false, modeBarButtonsToRemove: buttons}) }
-    const some = () => { const {x, y} = told('losses'); if (x.length) module.exports.restyle(figure, {x, y}, [...x.keys()]) }
+    const some = () => { const moved = told('losses'); if (moved.x) module.exports.restyle(figure, moved, [...moved.x.keys()]) }
     const fit = new ResizeObserver(() => el.offsetWidth && module.exports.Plots.resize(figure))
     el.replaceChildren(figure)
     all()
@@ -135,7 +135,7 @@ def _program(): return f'const module = {{exports: {{}}}};\n{get_plotlyjs()}\n{_
 # %% ../nbs/api/15_panel.ipynb #fa6749d6
 class Sheet(AnyWidget):
     "A figure that can be drawn again, from any thread"
-    picture, losses, _esm = Unicode('{}').tag(sync=True), Unicode('{"x": [], "y": []}').tag(sync=True), Unicode().tag(sync=True)
+    picture, losses, _esm = Unicode('{}').tag(sync=True), Unicode('{}').tag(sync=True), Unicode().tag(sync=True)
 
     def __init__(self):
         super().__init__()
@@ -165,7 +165,7 @@ def show(self:Sheet,
 ):
     "Draw the whole figure"
     self.figure, self._losses = figure, losses
-    with self.hold_sync(): self.picture, self.losses = figure.to_json(), '{"x": [], "y": []}'
+    with self.hold_sync(): self.picture, self.losses = figure.to_json(), '{}'
 
 @patch
 def move_losses(self:Sheet,
@@ -173,7 +173,7 @@ def move_losses(self:Sheet,
 ) -> bool: # False if there is no place for some of them yet
     "Draw the losses alone"
     traces = loss_traces({name: c.told() for name, c in curves.items()})[:self._losses]
-    with self.drawing('losses', .02, .5): self.losses = json.dumps({axis: [list(t[axis]) for t in traces] for axis in 'xy'})
+    with self.drawing('losses', .02, .5): self.losses = json.dumps({what: [t[what] for t in traces] for what in ('x', 'y', 'mode', 'marker.size')})
     return len(curves)*2 == self._losses
 
 # %% ../nbs/api/15_panel.ipynb #6495075e

@@ -205,7 +205,7 @@ def test_wrong_input_is_told_beside_the_field_and_nothing_is_written(tab, jupyte
     pages.until(tab, lambda: not pages.plot(tab)['layout'].get('shapes'), 5) # no frame of the run before
     button(tab, 'Play').click()
     comes(tab, 'epoch 4')
-    pages.until(tab, lambda: _losses(tab, '0-4'))
+    pages.until(tab, lambda: 'lines' in [t['mode'] for t in pages.plot(tab)['data'] if t.get('name') == '0-4'])
     pictures(tab, '1-in-play')
     assert 'epoch' in words(tab)
     button(tab, 'Stop').click()
