@@ -196,7 +196,7 @@ class _Watch:
 
     def __call__(self, e):
         self.bar.update(self.task, completed=(e.epoch - 1 + e.step/e.steps)/e.epochs,
-                        description=f'cycle {e.cycle}, part {e.part}, epoch {e.epoch} of {e.epochs}, loss {e.loss:.3f}')
+                        description=f'cycle {e.cycle}, {e.part}: epoch {e.epoch} of {e.epochs}, loss {e.loss:.3f}')
 
 # %% ../nbs/api/16_cli.ipynb #48a71c48
 def _command(prog='colt-prune'):

@@ -76,12 +76,12 @@ def first_mask(
     if not mask:
         there = {k: sum(g == k for g in groups(net, head).values()) for k in recipe.rates}
         instead = next((k for k in ('conv', 'linear', 'output', 'batchnorm') if there[k]), None)
-        raise ValueError(f'nothing to prune: {recipe.arch} has no weights of the kinds {list(chosen)}; '
+        raise ValueError(f"nothing to prune: {f'{recipe.arch} has no weights of the kinds {list(chosen)}' if chosen else 'all ratios are 0'}; "
                          + (f'give another ratio, such as {instead}_prune_ratio' if instead else 'none of its layers is a convolution, a linear layer or a BatchNorm'))
     most, rate = highest(net, mask, recipe, head)
     for name, target, top in ('sparsity', recipe.sparsity, most), ('final_prune_rate', recipe.final_prune_rate, rate):
         if target is not None and target > top:
-            raise ValueError(f"{name} {target}: out of reach; with these ratios the highest that {recipe.arch} can reach is {int(top*1e4)/1e4}")
+            raise ValueError(f"{name} {target}: out of reach; with these ratios the highest that {recipe.arch} can reach is {int(top*1e5)/1e5}")
     return mask
 
 def _check_head(net, head):

@@ -28,7 +28,11 @@ from .train import Recipe, usual_device
 @lru_cache(4)
 def _network(arch, classes, shape, stem): return create(arch, classes, shape, 0, stem)
 
-def _kinds(recipe): return ' and '.join(k for k, rate in recipe.rates.items() if rate)
+def _kinds(recipe):
+    rates = {k: rate for k, rate in recipe.rates.items() if rate}
+    return f"of {' and '.join(rates)}" if len(set(rates.values())) < 2 else ', '.join(f'{k} {rate:g}' for k, rate in rates.items())
+
+def _end(recipe): return f'at {recipe.final_prune_rate:g} % of all' if recipe.final_prune_rate is not None else f'after {recipe.max_cycles} prunings' if recipe.max_cycles is not None else "as the run that is matched"
 
 def width(
     recipe:Recipe,
@@ -54,8 +58,8 @@ def outlook(
     first_mask(net, recipe, head)
     return dict(dataset=f"{classes} classes, {'×'.join(map(str, shape))} pixels", arch=f'{sum(m.numel() for m in mask.values()):,} prunable weights',
                 prune_type='what all partitions keep' if recipe.prune_type == 'colt' else 'one network', partition=f"{'up to '*bool(classes % recipe.partition)}{each} classes in each" if recipe.partition > 1 else 'all classes',
-                ratio=f'of {_kinds(recipe)}, by each vote', prune_strategy='all layers of a kind' if recipe.prune_strategy == 'global' else 'each layer alone',
-                end_iter='of each training', seed='of all that is random', lr=f'of {recipe.optimizer}', sparsity=f'sparsity, at most {int(reach*1e5)/1e5:g}')
+                ratio=f'{_kinds(recipe)}, by each vote', prune_strategy='all layers of a kind' if recipe.prune_strategy == 'global' else 'each layer alone',
+                end_iter='of each training', seed='of all that is random', lr=f'of {recipe.optimizer}', sparsity=f'sparsity, at most {int(reach*1e5)/1e5:g}' if recipe.sparsity is not None else f'none: it ends {_end(recipe)}')
 
 # %% ../nbs/api/14_desk.ipynb #dcc507b8
 def _differing(recipe, usual): return {f.name: v for f in fields(Recipe) if (v := getattr(recipe, f.name)) != getattr(usual, f.name) and f.name not in ('arch', 'dataset')}
@@ -110,6 +114,7 @@ class Desk:
         head:str='head', # name of its last linear layer
     ):
         self.opened, self.out, self.data, self.net, self.head = opened, Path(out), data, net, head
+        self._opened_id = opened.recipe.id if opened is not None else None # the folder may be gone later
         self._init = snapshot(net) if net is not None else {}
         self._plans:dict[Any, Plan] = {} # the last one
         self._cycles:dict[Any, Cycle] = {} # the last one
@@ -118,8 +123,7 @@ class Desk:
 
     def look(self, recipe:Recipe):
         "Find the run of these settings"
-        here = self.opened is not None and self.opened.recipe.id == recipe.id
-        self.recipe, self.folder = recipe, self.opened if self.opened is not None and here else RunFolder(self.out/recipe.name)
+        self.recipe, self.folder = recipe, self.opened if self.opened is not None and self._opened_id == recipe.id else RunFolder(self.out/recipe.name)
         self.records:list[dict[str, Any]] = self.folder.records() if self.folder.exists() else []
 
 # %% ../nbs/api/14_desk.ipynb #70fbb34c

@@ -158,13 +158,13 @@ def reachable(
     scope:str='global', # as in `prune`
     groups:Mapping[str, str]|None=None, # as in `prune`
 ) -> int: # number of weights
-    "How many weights stay alive for ever, if all networks always agree"
+    "How many weights stay alive for ever, if all networks always agree and no layer may be left without one"
     group = dict.fromkeys(mask, 'all') if groups is None else groups
-    def floor(n, r):
-        while (k := round(r*n)): n -= k
+    def floor(names, r):
+        n, least = alive({name: mask[name] for name in names}), sum(not name.endswith('bias') for name in names)
+        while (k := round(r*n)) and n - k >= least: n -= k
         return n
-    return sum(floor(alive({n: mask[n] for n in names}), rate[group[names[0]]] if isinstance(rate, Mapping) else rate)
-               for names in _lines(mask, group, scope))
+    return sum(floor(names, rate[group[names[0]]] if isinstance(rate, Mapping) else rate) for names in _lines(mask, group, scope))
 
 # %% ../nbs/api/03_mask.ipynb #37abd081
 @torch.no_grad()

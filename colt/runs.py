@@ -302,17 +302,17 @@ def _lock(file, folder):
     try: import fcntl
     except ImportError: return # Windows has no such lock
     try: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError: raise ValueError(f"another process is at work in '{folder.path}'; wait for it, or choose another name") from None
+    except OSError: raise ValueError(f"another process or lab is at work in '{folder.path}'; wait for it, or choose another name") from None
 
 # %% ../nbs/api/10_runs.ipynb #c682adeb
 def _judge(folder, ticket, init, part, recipe, report, adapt='images', known=None):
     "The runs of `ticket` and of the controls that the recipe names; the ticket's is not repeated if it is `known`"
     n = ticket.meta['cycle']
-    def train(what, t):
+    def train(what, t, name):
         net, mask = planted(t, part, recipe, adapt)
-        return fit_kept(folder, net, part, recipe, mask, report, n, what)
-    run = known or train('ticket', ticket)
-    return run, {how: train(how, control(how, ticket, init, recipe)) for how in recipe.controls.split(',') if how}
+        return fit_kept(folder, net, part, recipe, mask, report and (lambda e: report(replace(e, part=name))), n, what)
+    run = known or train('ticket', ticket, 'ticket')
+    return run, {how: train(how, control(how, ticket, init, recipe), f'control: {how}') for how in recipe.controls.split(',') if how}
 
 def _provenance(recipe, dataset):
     return dict(arch=recipe.arch, dataset=recipe.dataset, classes=dataset.classes, shape=dataset.shape, recipe=recipe.identity,

@@ -313,7 +313,7 @@ def _step(task, x, y, lr):
 @dataclass(frozen=True)
 class Progress:
     "Where a training is"
-    part: str # name of the part
+    part: str # name of the part; or `ticket` or `control: ...`, where one is trained on the whole task
     cycle: int # 0 = dense
     epoch: int # 1 to `epochs`
     epochs: int
