@@ -151,7 +151,7 @@ def test_a_run_goes_on_past_its_target_to_the_same_bits(prune, tmp_path):
 
 
 def test_a_collapse_names_the_layer_and_the_last_good_ticket(prune, tmp_path):
-    done = prune('--arch_type lenet5 --end_iter 1 --conv_prune_ratio 0.9 --linear_prune_ratio 0 --sparsity 0.999 --name gone')
+    done = prune('--arch_type lenet5 --end_iter 1 --conv_prune_ratio 0.9 --linear_prune_ratio 0 --sparsity 0.998 --name gone')
     assert done.returncode == 1 and done.stderr.count('\n') == 1
     assert 'body.' in done.stderr and f"last good ticket is that of cycle {len(RunFolder(tmp_path/'runs/gone').records()) - 1}" in done.stderr
 
