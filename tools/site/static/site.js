@@ -12,11 +12,12 @@
     const draw = async figure => {
         const {data, layout: {sliders = [], updatemenus = [], width, ...layout}, frames} = JSON.parse(figure.firstElementChild.textContent)
         const Plotly = await plotly(), place = make('div'), view = make('div', {className: 'colt-view'}, place)
-        const panels = Object.keys(layout).filter(key => key.startsWith('xaxis')).length
+        const wide = Object.keys(layout).filter(key => key.startsWith('xaxis')).length > 1 || layout.legend?.orientation === 'h'
         const above = updatemenus.some(menu => menu.y > 1) ? 40 : 0, below = sliders.length ? 90 : 0 // what plotly's own would take
         Object.assign(layout, {autosize: true, height: (layout.height ?? 450) - above - below, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)'})
         if (above) layout.margin.t -= above
-        Object.assign(place.style, {minWidth: panels > 1 ? `${Math.min(width ?? 640, 640)}px` : '300px', maxWidth: width && `${width}px`}) // a narrower page scrolls the figure
+        const least = Math.min(width ?? 640, wide ? 640 : 300) // a narrower page scrolls the figure
+        Object.assign(place.style, {minWidth: `${least}px`, maxWidth: width && `${width}px`})
         figure.append(view)
         await Plotly.newPlot(place, data, layout, {displaylogo: false, responsive: true, modeBarButtonsToRemove: ['select2d', 'lasso2d', 'sendChartToCloud']})
         if (frames) await Plotly.addFrames(place, frames)
@@ -38,7 +39,7 @@
             const tell = () => { output.value = range.ariaValueText = steps[range.value].label }
             tell()
             place.on('plotly_animatingframe', ({name}) => { // the slider follows what plays
-                const at = steps.findIndex(step => step.args[0][0] === name)
+                const at = steps.findIndex(step => step.args[0]?.[0] === name)
                 if (at >= 0) { range.value = at; tell() }
             })
             bar.append(make('label', {}, currentvalue?.prefix ?? 'step', range, output))
