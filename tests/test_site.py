@@ -4,7 +4,9 @@ import re
 import subprocess
 import sys
 import threading
+from dataclasses import fields, is_dataclass
 from functools import partial
+from html import unescape
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import FunctionType
@@ -29,10 +31,18 @@ CONTRAST = '''() => {
     const linear = x => (x /= 255) <= .04045 ? x/12.92 : ((x + .055)/1.055)**2.4
     const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(linear); return .2126*r + .7152*g + .0722*b }
     const ratio = (a, b) => (Math.max(a, b) + .05)/(Math.min(a, b) + .05)
-    const page = light(getComputedStyle(document.body).backgroundColor)
-    const texts = ['article p', '.sidebar-tree a', '.colt-figure .xtick text', '.colt-figure .annotation-text']
-    const color = e => getComputedStyle(e)[e.closest('.colt-figure') ? 'fill' : 'color']
-    return texts.flatMap(s => [...document.querySelectorAll(s)].slice(0, 3)).map(e => ratio(page, light(color(e))))}'''
+    const page = e => { const c = getComputedStyle(e).backgroundColor; return c != 'rgba(0, 0, 0, 0)' ? light(c) : page(e.parentElement) }
+    const texts = ['article p', '.sidebar-tree a', '.xtick text', '.annotation-text', '.bartext-outside', '.barlayer .errorbar path',
+        '.colt-bar button', '.colt-bar label']
+    const color = e => getComputedStyle(e)[!e.closest('svg') ? 'color' : e.tagName == 'path' ? 'stroke' : 'fill']
+    return texts.flatMap(s => [...document.querySelectorAll(s)].slice(0, 9)).map(e => ratio(page(e), light(color(e))))}'''
+STYLED = '''([what, ...styles]) => [...document.querySelectorAll(what)].flatMap(e => styles.map(s => getComputedStyle(e)[s]))'''
+CUT = '''what => [...document.querySelectorAll(what)].filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent.slice(0, 80))'''
+COLLISIONS = '''() => [...document.querySelectorAll('.colt-figure')].flatMap(figure => {
+    const all = [...figure.querySelectorAll('.annotation-text, .gtitle')].map(e => [e.textContent, e.getBoundingClientRect()])
+    const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1
+    return all.flatMap(([text, box], i) => all.slice(i + 1).filter(other => meet(box, other[1])).map(other => [text, other[0]]))})'''
+BARS = "e => e.querySelector('.js-plotly-plot')._fullData.map(t => t.type == 'bar' ? Array.from(t.customdata) : null)"
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -67,6 +77,15 @@ def test_every_page_opens_with_its_figures_and_asks_for_nothing_elsewhere(site, 
             drawn = page.evaluate(FIGURES)
             assert '#|' not in ''.join(page.locator('.cell_input').all_text_contents()), f'{name} shows a directive'
             assert all(drawn), f'{name}: {drawn.count(False)} of {len(drawn)} figures are not drawn'
+            buttons = page.locator('.modebar-btn').evaluate_all('all => all.map(e => e.dataset.title)')
+            assert len(drawn) == 0 or 'Zoom in' in buttons, name
+            assert not any('Share' in b for b in buttons), f'{name} offers an upload'
+            assert page.locator('.slider-container, .updatemenu-button').count() == 0, f'{name} has a control that no key reaches'
+            assert not [p for p in page.locator('article p').all_text_contents() if p.lstrip().startswith('|')], f'{name} shows a table as raw text'
+            assert page.evaluate(CUT, '.cell_output pre, .table-wrapper') == [], f'{name}: outputs are cut off'
+            assert page.locator('.output.stream + .output.stream').count() == 0, f'{name} shows one output in pieces'
+            codes = page.locator('.cell_input:visible').all_inner_texts()
+            assert not [c for c in codes if all(line.startswith(('import ', 'from ')) for line in c.split('\n') if line)], f'{name} shows bare imports'
             figures += len(drawn)
             picture(page, name, 'light-1280')
         assert (page.errors, missing, page.elsewhere) == ([], [], [])
@@ -97,26 +116,74 @@ def test_no_page_scrolls_sideways_on_a_phone_and_all_are_readable_in_the_dark(si
             assert page.evaluate('document.documentElement.scrollWidth') <= 390, name
             weak = [c for c in page.evaluate(CONTRAST) if c < 4.5]
             assert not weak, (name, weak)
+            inks = page.evaluate(STYLED, ['.main-svg :is(path, text)', 'stroke', 'fill'])
+            assert 'rgb(42, 63, 95)' not in inks, f"{name}: something is drawn in the template's ink"
+            assert set(page.evaluate(STYLED, ['.highlight .nn', 'textDecorationLine'])) <= {'none'}, f'{name}: names of modules look like links'
+            assert page.evaluate(COLLISIONS) == [], name
             picture(page, name, 'dark-390')
 
 
-def test_a_slider_moves_its_figure(site, chromium):
+def drawn(figure, frame):
+    "Whether the bars of a figure have the numbers of a frame"
+    bars = {i: t['customdata'] for i, t in zip(frame['traces'], frame['data'], strict=True) if t['type'] == 'bar'}
+    now = figure.evaluate(BARS)
+    return len(bars) > 1 and all(now[i] == numbers for i, numbers in bars.items())
+
+
+def test_a_slider_moves_its_figure_and_follows_what_plays(site, chromium):
     _, url = site
     with pages.fresh(chromium) as page:
         page.goto(f'{url}tutorials/04_lab.html')
         page.evaluate(FIGURES)
-        slider = page.locator('.slider-container').first
-        figure = page.locator('.js-plotly-plot', has=page.locator('.slider-container')).first
-        bars = "e => [e._fullData.filter(t => t.type == 'bar').slice(0, 3).map(t => Array.from(t.customdata)), e._fullLayout.sliders[0].active]"
-        before, last = figure.evaluate(bars)
-        slider.scroll_into_view_if_needed()
-        box = slider.locator('.slider-rail-touch-rect').bounding_box()
-        page.mouse.click(box['x'] + 4, box['y'] + box['height']/2)
-        pages.until(page, lambda: figure.evaluate(bars)[1] == 0)
-        pages.until(page, lambda: figure.evaluate(bars)[0] != before)
+        figure = page.locator('.colt-figure:has(input)').first
+        slider, play, pause = figure.locator('input'), figure.get_by_role('button', name='play'), figure.get_by_role('button', name='pause')
         frames = next(f['frames'] for f in saved(TOP/'nbs/tutorials/04_lab.ipynb') if 'frames' in f)
-        truth = [t['customdata'] for t in frames[0]['data'] if t['type'] == 'bar'][:3]
-        assert last > 0 and figure.evaluate(bars)[0] == truth
+        def at(): return int(slider.input_value())
+        def shows(n): return at() == n and figure.locator('output').inner_text() == str(n) and drawn(figure, frames[n])
+        assert shows(len(frames) - 1) and not drawn(figure, frames[0])
+        slider.scroll_into_view_if_needed()
+        box = slider.bounding_box()
+        page.mouse.click(box['x'] + 4, box['y'] + box['height']/2)
+        pages.until(page, lambda: shows(0))
+        play.click()
+        pages.until(page, lambda: at() > 1)
+        slider.press('End')                                               # while it plays
+        pages.until(page, lambda: shows(len(frames) - 1))
+        page.wait_for_timeout(1000)                                       # longer than a frame is shown
+        assert shows(len(frames) - 1)
+        play.click()
+        pages.until(page, lambda: 0 < at() < 5)
+        pause.click()
+        page.wait_for_timeout(100)
+        stopped = at()
+        page.wait_for_timeout(1000)
+        assert shows(stopped) and page.errors == []
+
+
+def reach(page, true, key='Tab', most=60):
+    "Press a key until what has the focus is what was asked for"
+    for _ in range(most):
+        if page.evaluate(f'(e => {true})(document.activeElement)'): return
+        page.keyboard.press(key)
+    raise AssertionError(f'{key} does not reach {true}')
+
+
+def test_the_buttons_of_a_figure_are_pressed_by_keyboard(site, chromium):
+    _, url = site
+    menus = ((nb.stem, f['layout']['updatemenus'][0]) for nb in (TOP/'nbs/tutorials').glob('*.ipynb') for f in saved(nb) if f['layout'].get('updatemenus'))
+    name, menu = next((name, menu) for name, menu in menus if menu['buttons'][1]['method'] == 'restyle')
+    with pages.fresh(chromium) as page:
+        page.goto(f'{url}tutorials/{name}.html')
+        page.evaluate(FIGURES)
+        figure = page.locator('.colt-figure:has([aria-pressed])').first
+        pressed = "e => [...e.querySelector('.colt-bar div').children].map(b => b.getAttribute('aria-pressed'))"
+        visible = "e => e.querySelector('.js-plotly-plot')._fullData.map(t => t.visible)"
+        figure.locator('button').first.evaluate('e => e.focus()')
+        for n in 1, 0:
+            reach(page, f'e.textContent == {json.dumps(menu["buttons"][n]["label"])}', 'Tab' if n else 'Shift+Tab')
+            page.keyboard.press('Enter')
+            pages.until(page, lambda n=n: figure.evaluate(visible) == menu['buttons'][n]['args'][0]['visible'])
+            assert figure.evaluate(pressed) == ['true' if i == n else 'false' for i in range(len(menu['buttons']))]
 
 
 def test_the_playground_holds_two_runs_against_each_other(site, chromium):
@@ -131,19 +198,21 @@ def test_the_playground_holds_two_runs_against_each_other(site, chromium):
         assert len(names) == 6
         run.select_option(names[3])
         second.select_option(names[2])
-        assert shown.evaluate_all('all => all.map(e => e.dataset.name)') == [names[3], names[2]]
+        assert shown.evaluate_all("all => all.map(e => getComputedStyle(e, '::before').content)") == [f'"{names[3]}"', f'"{names[2]}"']
         assert all(page.evaluate(FIGURES))
         second.focus()
-        for _ in range(20):                                               # by the keyboard: on to the figure, and back through its cycles
-            if page.evaluate("document.activeElement.classList.contains('colt-figure')"): break
-            page.keyboard.press('Tab')
-        at = "document.activeElement.querySelector('.js-plotly-plot')._fullLayout.sliders[0].active"
-        last = page.evaluate(at)
-        page.keyboard.press('ArrowLeft')
-        pages.until(page, lambda: page.evaluate(at) == last - 1 > 0)
-        page.keyboard.press('ArrowRight')
-        pages.until(page, lambda: page.evaluate(at) == last)
-        assert page.errors == []
+        reach(page, "e.type == 'range'")                                  # by the keyboard: on to the figure, and back through its cycles
+        frames = next(f['frames'] for f in saved(TOP/'nbs/tutorials/09_playground.ipynb') if f['layout']['meta']['name'] == names[3])
+        for key, n in ('ArrowLeft', len(frames) - 2), ('ArrowRight', len(frames) - 1):
+            page.keyboard.press(key)
+            pages.until(page, lambda n=n: drawn(shown.first, frames[n]))
+            assert int(shown.first.locator('input').input_value()) == n > 0
+        shown.last.locator('.colt-view').evaluate('e => scrollTo(0, scrollY + e.getBoundingClientRect().top + 100)')
+        assert page.evaluate("document.elementFromPoint(700, 5).closest('.colt-view') != null") # nothing lies over the figure
+        page.evaluate('document.activeElement.blur()')
+        page.keyboard.press('ArrowRight')                                 # no key turns the page
+        page.wait_for_timeout(300)
+        assert page.url.endswith('09_playground.html') and page.errors == []
 
 
 def test_search_finds_the_overlap(site, chromium):
@@ -191,3 +260,8 @@ def test_the_reference_has_every_public_name(site):
         classes = {n: c for n in module.__all__ if isinstance(c := getattr(module, n), type)}
         methods = [f'{n}.{m}' for n, c in classes.items() for m, thing in vars(c).items() if m[0] != '_' and isinstance(thing, FunctionType | property)]
         assert [n for n in [*module.__all__, *methods] if f'id="{module.__name__}.{n}"' not in page] == [], f.stem
+        said = re.findall(r'<dd><p>([^\n]*)</p>\n<dl class="myst field-list simple">\n<dt[^>]*>Returns<span.*?<dd[^>]*><p>([^\n]*)</p>', page)
+        assert [a for a, b in said if a == b] == [], f'{f.stem} says it twice'
+        text = unescape(re.sub('<[^>]+>', '', page))
+        columns = [c for n in classes.values() if is_dataclass(n) for c in fields(n)]
+        assert [c.name for c in columns if f'{c.name}: ' not in text or (isinstance(c.default, int | str) and f' = {c.default!r}' not in text)] == [], f.stem

@@ -17,6 +17,7 @@ from dataclasses import is_dataclass
 from functools import reduce
 from html import escape
 from importlib import import_module
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -55,7 +56,7 @@ def linked(text, known):
 def signature(node):
     "A function's parameters as they are written, without comments"
     args = ast.unparse(node.args)
-    return re.sub(r'^self(: \w+)?(, )?', '', args), f' -> {ast.unparse(node.returns)}' if node.returns else ''
+    return re.sub(r'^(self|cls)(: \w+)?(, )?', '', args), f' -> {ast.unparse(node.returns)}' if node.returns else ''
 
 
 def remark(node, source):
@@ -99,12 +100,13 @@ def reference(source, module):
 def _function(node, thing, source, kind='function', of=''):
     if isinstance(thing, property): return directive('property', of + node.name, [remark(node, source)])
     args, back = signature(node)
-    return directive(kind, f'{of}{node.name}({args}){back}', [remark(node, source), '', *fields(thing)])
+    said = remark(node, source)
+    return directive(kind, f'{of}{node.name}({args}){back}', [said, '', *(f for f in fields(thing) if f != f':returns: {said}')])
 
 
 def _class(node, thing, source):
     methods = [n for n in node.body if isinstance(n, ast.FunctionDef)]
-    init, columns = next((n for n in methods if n.name == '__init__'), None), [n.target.id for n in node.body if isinstance(n, ast.AnnAssign)]
+    init, columns = next((n for n in methods if n.name == '__init__'), None), [ast.unparse(n) for n in node.body if isinstance(n, ast.AnnAssign)]
     args = signature(init)[0] if init else ', '.join(columns if is_dataclass(thing) else [])
     inner = [_function(m, vars(thing)[m.name], source, 'method') for m in methods if not m.name.startswith('_') and m.name in vars(thing)]
     return directive('class', f'{node.name}({args})', [remark(node, source), '', *fields(thing), '', *inner], 4)
@@ -120,6 +122,19 @@ def shown(output):
         return dict(output_type='display_data', metadata={}, data={'text/html': f'{place}<script type="application/json">{drawn}</script></div>'})
     if 'application/vnd.jupyter.widget-view+json' in data: return None
     return dict(output)
+
+
+def joined(outputs):
+    "Lines that were printed one after the other, as one output"
+    for name, same in groupby(outputs, lambda o: o.get('name')):
+        if not name: yield from same
+        elif (text := ''.join(line for o in same for line in o['text'])).strip(): yield dict(output_type='stream', name=name, text=text)
+
+
+def wraps(outputs):
+    "Whether text outputs are to be broken where the page ends: if they stand in no columns, or don't fit on any page"
+    text = '\n'.join(''.join(o.get('text') or o.get('data', {}).get('text/plain', '')) for o in outputs)
+    return not re.search(r'\S {2,}\S', text) or max(map(len, text.split('\n'))) > 125
 
 
 def _name(figure): return escape((figure.get('layout', {}).get('meta') or {}).get('name', '')) # a figure that has one is chosen by it
@@ -140,13 +155,16 @@ def cells(path):
             if i == 0 and module: yield text(f'```{{py:module}} {module.__name__}\n```')
         elif not told & HIDDEN and cell.source.strip() and not ('export' in told and _imports(cell)):
             if 'export' in told and (said := '\n'.join(reference(cell.source, module))): yield text(said)
-            outputs = [o for o in map(shown, cell.outputs) if o]
+            outputs, folded = list(joined(filter(None, map(shown, cell.outputs)))), told & FOLDED or _imports(cell)
+            tags = ['hide-input']*bool(folded) + ['wrap']*wraps(outputs)
             source = re.sub(r'(?m)^#\|.*\n', '', cell.source) # nbdev leaves directives for others where they are
-            yield dict(cell_type='code', metadata={'tags': ['hide-input']*bool(told & FOLDED)}, source=source, outputs=outputs, execution_count=None)
+            yield dict(cell_type='code', metadata={'tags': tags}, source=source, outputs=outputs, execution_count=None)
     if path.name == 'index.ipynb': yield text('\n'.join(TREE.format(*t) for t in ROOMS))
 
 
-def _imports(cell): return all(isinstance(n, (ast.Import, ast.ImportFrom)) for n in ast.parse(cell.source).body)
+def _imports(cell):
+    def plain(node): return isinstance(node, (ast.Import, ast.ImportFrom)) or ast.unparse(node).startswith('pio.templates.default = ')
+    return bool(cell.parsed_()) and all(map(plain, cell.parsed_()))
 
 
 def page(path, to):

@@ -17,7 +17,8 @@ extensions = ['myst_nb', 'sphinx.ext.linkcode', 'sphinx_copybutton']
 myst_enable_extensions = ['colon_fence', 'deflist', 'dollarmath', 'fieldlist']
 myst_heading_anchors = 3
 nb_execution_mode = 'off'                             # a page shows what its notebook shows
-nb_code_prompt_show, nb_code_prompt_hide = 'show the {type}', 'hide the {type}'
+nb_render_markdown_format = 'myst'                    # so that an output may have a table
+nb_code_prompt_show, nb_code_prompt_hide = 'show the code', 'hide the code'
 nitpicky = True
 nitpick_ignore_regex = [('py:class', '.*')]           # what stands in signatures; names in the text are all checked
 add_module_names = False
@@ -30,7 +31,7 @@ html_static_path = [str(here/'static'), os.environ['COLT_SITE_STATIC']]
 html_css_files, html_js_files = ['site.css'], ['site.js']
 html_show_sphinx = html_show_sourcelink = False
 html_copy_source = False
-html_theme_options = dict(source_repository=told.git_url, source_branch=told.branch, source_directory='nbs/', navigation_with_keys=True,
+html_theme_options = dict(source_repository=told.git_url, source_branch=told.branch, source_directory='nbs/',
                           light_css_variables={'color-brand-primary': '#aa3377', 'color-brand-content': '#36669c'},
                           dark_css_variables={'color-brand-primary': '#e58abb', 'color-brand-content': '#8fb6de'})
 html_math_renderer = 'mathml'
@@ -41,7 +42,7 @@ def linkcode_resolve(domain, info):
     thing = import_module(info['module'])
     for name in info['fullname'].split('.'): thing = getattr(thing, name, None)
     thing = inspect.unwrap(thing.fget if isinstance(thing, property) else thing) if thing is not None else None
-    if not (inspect.isclass(thing) or inspect.isfunction(thing)): return None
+    if not (inspect.isclass(thing) or inspect.isfunction(thing) or inspect.ismethod(thing)): return None
     lines, first = inspect.getsourcelines(thing)
     return f'{source}/{Path(sys.modules[thing.__module__].__file__).relative_to(here.parents[1])}#L{first}-L{first + len(lines) - 1}'
 
