@@ -34,16 +34,24 @@ def accuracy_traces(
 ) -> list[go.Scatter]: # one for each part, and one for the tickets and each of their controls where they were trained
     "Test accuracy (%) against the cycle"
     def line(name, points, **style):
-        return go.Scatter(x=[x(r) for r, _ in points], y=[100*tested['test_accuracy'] for _, tested in points], name=name, mode='lines+markers',
+        whole = len(points) == len(records) # a line through some of the cycles would tell of those between
+        return go.Scatter(x=[x(r) for r, _ in points], y=[100*tested['test_accuracy'] for _, tested in points], name=name,
+                          mode='lines+markers' if whole else 'markers', marker=dict(size=6 if whole else 10, symbol='circle' if whole else 'diamond'),
                           customdata=[[r['cycle'], 100*r['sparsity']] for r, _ in points], hovertemplate='%{y:.2f} %', **style)
     names = [p['name'] for p in records[0]['parts']] if records else []
     parts = [line(f'part {name}', [(r, r['parts'][i]) for r in records], line_color=COLORS[i % len(COLORS)]) for i, name in enumerate(names)]
     tickets = [(r, r['ticket']) for r in records if r['ticket']]
     return parts + [line('ticket, whole task', tickets,
-                         line=dict(color=COLORS[5], width=3, dash='solid' if len(tickets) == len(records) else 'dot'))]*bool(tickets) + [
+                         line=dict(color=COLORS[5], width=3))]*bool(tickets) + [
         line(_controls[how], [(r, r['controls'][how]) for r in records if how in r.get('controls', {})],
              line=dict(color='#777777', width=1.5, dash=dash)) for how, dash in zip(_controls, ('dash', 'dot', 'dashdot'))
         if any(how in r.get('controls', {}) for r in records)]
+
+def _span(traces):
+    "An axis of accuracies (%) that shows 5 points at least, so that one image more or less looks like little"
+    seen = [y for t in traces for y in t.y] or [0, 100]
+    top = min(100.4, max(seen) + .5)
+    return dict(range=[min(min(seen) - .5, top - 5.4), top])
 
 _controls = {'reinit': 'control: new weights', 'shuffle': 'control: shuffled in each layer', 'random': 'control: random mask'}
 
@@ -90,7 +98,7 @@ def run_figure(
     fig.update_xaxes(tickvals=[r['cycle'] for r in records[::every]], ticktext=[f"{r['cycle']}<br>{100*r['sparsity']:.1f} %"
                                                                                 for r in records[::every]], row=3, col=1,
                      title='cycle, and its sparsity').update_xaxes(zeroline=False)
-    fig.update_yaxes(autorange='reversed', row=2, col=1)
+    fig.update_yaxes(_span(accuracy_traces(records)), row=1, col=1).update_yaxes(autorange='reversed', row=2, col=1)
     return fig.update_layout(title=title, template='plotly_white', height=760 + many, margin=dict(l=10, r=10, t=90 if title else 40, b=10),
                              hovermode='x', legend=dict(orientation='h', y=-.12))
 
@@ -348,7 +356,7 @@ def cycle_figure(
     key = _key(*((k.removesuffix(' kept'), c) for k, c in _kept.items())) + ' ◆ agreement ○ chance'*bool(row['agreement'])
     _fill(fig, 1, 1, loss_traces(losses), ('Loss (nats) by epoch', _key(*zip(losses, COLORS)) + ' ◆ validation'*bool(losses)), x=_whole(row) if curves is None else {}, y=dict(rangemode='tozero'))
     accuracies, title = _accuracies(records, beside)
-    _fill(fig, 1, 2, accuracies, title, x=_ticks([*records, *(r for rows in beside.values() for r in rows)]), y=dict(rangemode='normal'))
+    _fill(fig, 1, 2, accuracies, title, x=_ticks([*records, *(r for rows in beside.values() for r in rows)]), y=_span(accuracies))
     _fill(fig, 2, 1, [_beside_its_scale(survival_map(records), fig.get_subplot(2, 1))], ('Weights alive, by layer and cycle', _alarm(records)), x=_cycles(records), y=upside_down)
     _fill(fig, 2, 2, vote_traces(row), (f"Kept (%), by layer, in cycle {row['cycle']}", key), x=dict(range=[0, 102]), y=upside_down | dict(showticklabels=False))
     _fill(fig, 3, 1, overlap_traces(records), ('Kept (%), by cycle', key), x=_cycles(records), y=dict(range=[0, 101]))

@@ -31,11 +31,11 @@ def readme(path):
 
 
 def tour(path):
-    "The notebook without outputs, hidden cells and directives, as text; every cell keeps its id"
+    "The notebook without outputs, pictures, hidden cells and directives, as text; every cell keeps its id"
     book = nbformat.read(path, 4)
     for cell in book.cells:
         hidden, cell.metadata = re.match(r'#\|\s*hide\b', cell.source), {}
-        cell.source = '' if hidden else re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M).strip('\n')
+        cell.source = '' if hidden else re.sub(r'^(#\||!\[).*\n?', '', cell.source, flags=re.M).strip('\n')
         if cell.cell_type == 'code': cell.outputs, cell.execution_count = [], None
     book.cells = [cell for cell in book.cells if cell.source]
     book.metadata = {'kernelspec': {'display_name': 'python3', 'language': 'python', 'name': 'python3'}}
