@@ -175,7 +175,7 @@ def page(path, to):
 
 def write(nbs, pages):
     "Write every page, with the texts and pictures beside the notebooks"
-    for path in sorted(f for kind in ('ipynb', 'md', 'png') for f in nbs.rglob(f'*.{kind}') if '.ipynb_checkpoints' not in f.parts):
+    for path in sorted(f for kind in ('ipynb', 'md', 'png', 'gif') for f in nbs.rglob(f'*.{kind}') if '.ipynb_checkpoints' not in f.parts):
         (to := pages/path.relative_to(nbs)).parent.mkdir(parents=True, exist_ok=True)
         page(path, to) if path.suffix == '.ipynb' else shutil.copy(path, to)
     if (decisions := pages/'explanations/decisions/README.md').exists():
