@@ -8,7 +8,7 @@ __all__ = ['width', 'outlook', 'as_code', 'as_command', 'Desk']
 # %% ../nbs/api/14_desk.ipynb #06e48b67
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -53,9 +53,8 @@ def outlook(
     "A word for each setting, known before anything is loaded; raise `ValueError` if the recipe can't be followed"
     each = width(recipe, classes)
     net = net or _network(recipe.arch, each, shape, recipe.stem)
-    mask = first_mask(net, replace(recipe, sparsity=None, final_prune_rate=None, max_cycles=0), head)
+    mask = first_mask(net, recipe, head)
     reach, _ = highest(net, mask, recipe, head)
-    first_mask(net, recipe, head)
     return dict(dataset=f"{classes} classes, {'×'.join(map(str, shape))} pixels", arch=f'{sum(m.numel() for m in mask.values()):,} prunable weights',
                 prune_type='what all partitions keep' if recipe.prune_type == 'colt' else 'one network', partition=f"{'up to '*bool(classes % recipe.partition)}{each} classes in each" if recipe.partition > 1 else 'all classes',
                 ratio=f'{_kinds(recipe)}, by each vote', prune_strategy='all layers of a kind' if recipe.prune_strategy == 'global' else 'each layer alone',
@@ -123,8 +122,9 @@ class Desk:
 
     def look(self, recipe:Recipe):
         "Find the run of these settings"
-        self.recipe, self.folder = recipe, self.opened if self.opened is not None and self._opened_id == recipe.id else RunFolder(self.out/recipe.name)
-        self.records:list[dict[str, Any]] = self.folder.records() if self.folder.exists() else []
+        folder = self.opened if self.opened is not None and self._opened_id == recipe.id else RunFolder(self.out/recipe.name)
+        self.records:list[dict[str, Any]] = folder.records() if folder.exists() else []
+        self.recipe, self.folder = recipe, folder
 
 # %% ../nbs/api/14_desk.ipynb #70fbb34c
 @patch(as_prop=True)
@@ -171,11 +171,16 @@ def work(self:Desk,
     report:Callable, # hears every batch
 ) -> Iterator[dict[str, Any]]: # the lines of the cycles to come
     "Begin the run or go on with it"
+    yield from carry_out(self._open(report), self.folder, report, keep=True)
+
+@patch
+def _open(self:Desk, report):
+    "The plan; its folder is made, or found to be of these settings, images and weights"
     p = self.prepare()
     if not self.folder.exists(): create_run(p, self.folder.path, report)
     elif not self._going: resume_run(p, self.folder.path)
     self._going, self.records = True, self.folder.records() # another lab may have been here
-    yield from carry_out(p, self.folder, report, keep=True)
+    return p
 
 # %% ../nbs/api/14_desk.ipynb #ca7b4681
 @patch
@@ -184,7 +189,7 @@ def judging(self:Desk,
     report:Callable, # hears every batch
 ) -> Iterator[dict[str, Any]]: # its line, with the accuracy of its ticket
     "Train the ticket of a cycle on the whole task"
-    yield judge(self.prepare(), self.folder, n, report)
+    yield judge(self._open(report), self.folder, n, report)
 
 @patch
 def take(self:Desk, row:dict[str, Any]):

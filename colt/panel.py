@@ -138,11 +138,12 @@ _render = """
 const loaded = globalThis.coltPrograms ??= {}
 const load = async program => {
     const url = URL.createObjectURL(new Blob([`const module = {exports: {}};\\n${program.get('source')}\\nexport default module.exports`], {type: 'text/javascript'}))
-    return (await import(url)).default
+    try { return (await import(url)).default }
+    finally { URL.revokeObjectURL(url) }
 }
 async function render({model, el}) {
     const other = name => model.widget_manager.get_model(model.get(name).slice('IPY_MODEL_'.length)), paper = await other('paper')
-    const {react, restyle, purge, Plots} = await (loaded[model.get('program')] ??= other('program').then(load))
+    const {react, restyle, purge, Plots} = await (loaded[model.get('program')] ??= other('program').then(load)).catch(e => { delete loaded[model.get('program')]; throw e })
     const figure = document.createElement('div'), told = name => JSON.parse(paper.get(name)), clear = 'rgba(0,0,0,0)'
     const look = {paper_bgcolor: clear, plot_bgcolor: clear, modebar: {bgcolor: clear, color: '#888888', activecolor: '#aa3377'}}
     const all = () => { const {data, layout} = told('picture'); react(figure, data, {...layout, ...look}, CONFIG) }
@@ -162,6 +163,10 @@ class Sheet(AnyWidget):
     "A figure that can be drawn again, from any thread"
     _esm = _render
     program, paper = (Instance(kind).tag(sync=True, **widgets.widget_serialization) for kind in (Program, Paper))
+
+    def close(self):
+        self.paper.close()
+        super().close()
 
     def __init__(self):
         super().__init__(program=_program(), paper=Paper())
@@ -248,8 +253,11 @@ def _costs(records, recipe): # a table of what is spent, and of what will be
 
 def _copies(code, command): # what can be copied
     copy = "navigator.clipboard.writeText(this.previousElementSibling.textContent); this.textContent = 'copied'"
-    def block(title, text): return f'<details><summary>{title}</summary><pre tabindex="0">{escape(text, quote=False)}</pre><button class="colt-copy" onclick="{copy}">copy</button></details>'
-    return block('as code', code) + (block('as a command', command) if command else '')
+    def block(title, text, there):
+        return (f'<details><summary>{title}</summary><pre tabindex="0">{escape(text, quote=False)}</pre><button class="colt-copy" onclick="{copy}">copy</button>'
+                f'<div class="colt-word">Where the run is there already, {there}.</div></details>')
+    told = block('as a command', command, 'add --resume to go on with it, or --name and another name to make it again') if command else ''
+    return block('as code', code, 'this goes on with it') + told
 
 # %% ../nbs/api/15_panel.ipynb #88edbc8d
 class View:
@@ -263,12 +271,13 @@ class View:
         self.can = False # the settings can be followed, and the run can go on
         self.event:Progress|None = None # of the batch before
         self.curves:dict[str, Curve] = {} # of the cycle at work
-        self._at, self._quiet = -1, False
+        self._at, self._quiet = -1, threading.local()
+        self._chosen:Path|None = None # the run for which a rival was chosen
         self._timer:threading.Timer|None = None
         for knob in (self.console.cycle, self.console.layer, self.console.beside): knob.observe(lambda _: self._soon(), 'value')
 
     @property
-    def row(self) -> dict[str, Any]|None: return self.desk.records[self.console.cycle.value] if self.desk.records else None # of the cycle that is shown
+    def row(self) -> dict[str, Any]|None: return self.desk.records[min(self.console.cycle.value, len(self.desk.records) - 1)] if self.desk.records else None # of the cycle that is shown
     @property
     def follows(self) -> bool: # a training is shown
         there = self.console.cycle.value == self.console.cycle.max or (self.row is not None and self.row['cycle'] == self._at)
@@ -280,26 +289,34 @@ class View:
 @patch
 def draw(self:View):
     "Everything, as it is now; what is wrong with it is said, and is no error of the training"
-    try: self._draw()
+    try:
+        self._draw()
+        self.able()
     except Exception as e: self.console.say(f'This can not be shown: {e}', wrong=True)
-    self.able()
 
 @patch
 def _draw(self:View):
     with self.sheet.drawing('all', .03, 1):
-        n, live = self.console.cycle.value, {name: c.told() for name, c in self.curves.items()} if self.follows and self.curves else None
+        n, live = self.console.cycle.value, {name: c.told() for name, c in dict(self.curves).items()} if self.follows and self.curves else None
         losses = live if live is not None else self.row['parts'] if self.row else ()
         self.sheet.show(cycle_figure(self.desk.records, n, self.desk.cycle(n), self.console.layer.value, live, self.beside, self.desk.size[1]), 2*len(losses))
         self.console.costs.value = _costs(self.desk.records, self.desk.recipe)
-        told = _told(self.row) if self.row else 'Nothing is trained yet: Step trains the whole network once, and votes.'
-        self.console.status.value = told if not self.player.busy else _at_work(self.event) if self.event else 'beginning …'
-        if self.player.busy and not self.follows: self.console.say(told)
+        self.console.status.value = self._status()
+
+@patch
+def _status(self:View):
+    "What the cycle that is shown came to, or where the training is; both, for who looks back meanwhile"
+    told = _told(self.row) if self.row else 'Nothing is trained yet: Step trains the whole network once, and votes.'
+    if not self.player.busy: return told
+    work = _at_work(self.event) if self.event else 'beginning …'
+    return work if self.follows else f'{work}<br>{told}'
 
 @patch
 def able(self:View):
     "What can be pressed now"
     state, row, idle = self.player.state, self.row, not self.player.busy
-    on = self.player.busy or (self.can and not self.desk.done and not self.desk.dead)
+    more = self.can and not self.desk.done and not self.desk.dead if idle else self.player.work == self.desk.work # a ticket has no next cycle
+    on = more or state == 'paused'
     self.console.able(Step=on, Play=on, Pause=state == 'running', Stop=not idle, Save_ticket=row is not None, Save_figure=row is not None,
                       Train_the_ticket=self.can and idle and row is not None and row['ticket'] is None and self.desk.net is None)
 
@@ -312,22 +329,22 @@ def note(self:View, e:Progress):
     first, self.event = self.event is None, e
     if first: return self.draw()
     if not self.sheet.due('words'): return
-    with self.sheet.drawing('words', .01, .2): self.console.status.value = _at_work(e)
+    with self.sheet.drawing('words', .01, .2): self.console.status.value = self._status()
     if self.follows and self.sheet.due('losses') and not self.sheet.move_losses(self.curves) and self.sheet.due('all'): self.draw()
 
 @patch
 def lengthen(self:View):
     "A cycle is finished"
-    follows = self.follows
+    at_end = self.console.cycle.value == self.console.cycle.max
     with _quietly(self):
-        self.console.cycle.max = len(self.desk.records) - 1
-        if follows: self.console.cycle.value = self.console.cycle.max
+        self.console.cycle.max = max(0, len(self.desk.records) - 1)
+        if at_end: self.console.cycle.value = self.console.cycle.max
 
 @contextmanager
-def _quietly(view): # what is set in here is not drawn by itself
-    view._quiet, was = True, view._quiet
+def _quietly(view): # what this thread sets in here is not drawn by itself
+    view._quiet.on = True
     try: yield
-    finally: view._quiet = was
+    finally: view._quiet.on = False
 
 # %% ../nbs/api/15_panel.ipynb #16a341ca
 def _others(desk): # name -> a run of the same images, to hold this one against
@@ -353,7 +370,9 @@ def spread(self:View):
         self.console.cycle.value = self.console.cycle.max
         _offer(self.console.layer, [(n.removesuffix('.weight'), n) for n in layers])
         _offer(self.console.beside, [('no other run', ''), *((n, n) for n in others)])
-        if (rival := next((n for n, run in others.items() if n == self.desk.recipe.match or run.recipe.match == self.desk.folder.path.name), None)): self.console.beside.value = rival
+        rival = next((n for n, run in others.items() if n == self.desk.recipe.match or run.recipe.match == self.desk.folder.path.name), None)
+        if rival and self._chosen != self.desk.folder.path: self.console.beside.value = rival
+        self._chosen = self.desk.folder.path
     self.console.code.value = _copies(*self.desk.words())
     self.draw()
 
@@ -367,11 +386,11 @@ def look(self:View,
 
 @patch
 def _soon(self:View):
-    "Draw when nothing more arrives"
+    "Draw in a moment, together with what is moved until then"
     def now():
         self._timer = None
         self.draw()
-    if self._quiet or self._timer is not None: return
+    if getattr(self._quiet, 'on', False) or self._timer is not None: return
     self._timer = threading.Timer(.03, now)
     self._timer.start()
 
@@ -453,6 +472,7 @@ def _rest(self:Lab, state):
     self.form.able(not self.player.busy)
     held = 'Held. Play and Step go on from this batch; Stop gives up the cycle at work.'
     self.console.say(str(self.player.error) if state == 'failed' else held if state == 'paused' else self._reached(), wrong=state == 'failed')
+    self.view.lengthen() # another lab may have been here
     self.view.draw()
     if state == 'finished': save_report(self.records, self.folder.path/'report.html', self.folder.path.name)
     self._freeze()
@@ -467,10 +487,11 @@ def _go(self:Lab, how):
 @patch
 def _start(self:Lab, how):
     self._thaw()
-    self.form.able(False)
+    self.console.say()
     if not self.player.busy: self.view.curves, self.view.event = {}, None # what was given up is not drawn again
     self.console.status.value = 'beginning …'
     how()
+    self.form.able(not self.player.busy)
     self.view.able()
 
 @patch
@@ -487,8 +508,8 @@ def play(self:Lab):
 @patch
 def pause(self:Lab):
     "Hold after the batch at work"
+    if self.player.state == 'running': self.console.say('It holds after the batch at work.')
     self.player.pause()
-    if self.player.busy: self.console.say('It holds after the batch at work.')
 
 @patch
 def stop(self:Lab):
@@ -510,13 +531,21 @@ def back(self:Lab,
 
 # %% ../nbs/api/15_panel.ipynb #057aa960
 @patch
+def _shown(self:Lab, who):
+    if not self.view.row: raise ValueError(f'{who}: there is no cycle yet; take a step first')
+    if not self.folder.exists(): raise ValueError(f"{who}: '{self.folder.path}' is no longer there; change a setting and change it back to begin it anew")
+    return self.view.row['cycle']
+
+@patch
 def figure(self:Lab) -> go.Figure: # needs no kernel
-    "The run, with a slider over its cycles"
+    "The run, with a slider over its cycles; raise `ValueError` if it has none yet"
+    self._shown('figure')
     return story(self.records, self.view.beside)
 
 @patch
-def _film(self:Lab): # as an output
-    return {'text/plain': repr(self)} | ({'application/vnd.plotly.v1+json': self.figure().to_plotly_json()} if self.records else {})
+def _film(self:Lab): # as an output; words alone, if there is nothing to draw or it can't be drawn
+    try: return {'text/plain': repr(self), 'application/vnd.plotly.v1+json': self.figure().to_plotly_json()}
+    except (OSError, ValueError): return {'text/plain': repr(self)}
 
 @patch
 def _ipython_display_(self:Lab):
@@ -555,12 +584,6 @@ _style = """<style>
 </style>"""
 
 # %% ../nbs/api/15_panel.ipynb #a38afd73
-@patch
-def _shown(self:Lab, who):
-    if not self.view.row: raise ValueError(f'{who}: there is no cycle yet; take a step first')
-    if not self.folder.exists(): raise ValueError(f"{who}: '{self.folder.path}' is no longer there; change a setting and change it back to begin it anew")
-    return self.view.row['cycle']
-
 @patch
 def train_ticket(self:Lab):
     "Train the ticket of the cycle shown on the whole task, and write down how well it did"

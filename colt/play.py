@@ -65,12 +65,14 @@ class Gate:
         if not self.shut and not _turns.wanted(): return
         mine, waited = _random_state(), False
         _turns.leave()
-        while self.shut and not self.ended:
-            order, waited = self.orders, True
-            held(True)
-            self._wait(order)
-        _turns.enter()
-        _set_random_state(mine)
+        try:
+            while (order := self.orders) is not None and self.shut and not self.ended:
+                waited = True
+                held(True)
+                self._wait(order)
+        finally:
+            _turns.enter()
+            _set_random_state(mine)
         if waited: held(False)
         if self.ended: raise _Stopped
 
@@ -97,8 +99,10 @@ class Player:
 @patch
 def _become(self:Player, state):
     with self.gate.changed: self.state = state
-    self.told(state)
-    with self.gate.changed: self.gate.changed.notify_all() # who waits finds that it was told
+    try: self.told(state)
+    except Exception as e: self.error = self.error or e # for whoever waits
+    finally:
+        with self.gate.changed: self.gate.changed.notify_all() # who waits finds that it was told
 
 @patch
 def _report(self:Player, event):
@@ -128,6 +132,7 @@ def _run(self:Player):
 # %% ../nbs/api/13_play.ipynb #8dcf26fb
 @patch
 def _go(self:Player, items):
+    if self.gate.ended: self.join() # what was given up is unwound first
     self._left = items
     with self.gate.changed: going, self.state, self.error = self.busy, 'running', None
     self.gate.set()

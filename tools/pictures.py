@@ -46,9 +46,8 @@ def lab(browser, here, to):
 
 
 if __name__ == '__main__':
-    here, images = Path(tempfile.mkdtemp()), top/'nbs/images'
-    chromium = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))))
-    with sync_playwright() as p, p.chromium.launch(executable_path=chromium, args=pages.FLAGS) as browser:
-        with pages.fresh(browser, 1040, 1300) as page: moving(list(film(page, here)), images/'first.gif')
-        lab(browser, here, images/'lab.png')
-    shutil.rmtree(here)
+    images = top/'nbs/images'
+    chromium = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None) or sys.exit('there is no Chromium; install it')
+    with tempfile.TemporaryDirectory() as here, sync_playwright() as p, p.chromium.launch(executable_path=chromium, args=pages.FLAGS) as browser:
+        with pages.fresh(browser, 1040, 1300) as page: moving(list(film(page, Path(here))), images/'first.gif')
+        lab(browser, Path(here), images/'lab.png')

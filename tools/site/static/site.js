@@ -15,7 +15,7 @@
         const wide = Object.keys(layout).filter(key => key.startsWith('xaxis')).length > 1 || layout.legend?.orientation === 'h'
         const above = updatemenus.some(menu => menu.y > 1) ? 40 : 0, below = sliders.length ? 90 : 0 // what plotly's own would take
         Object.assign(layout, {autosize: true, height: (layout.height ?? 450) - above - below, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)'})
-        if (above) layout.margin.t -= above
+        if (above) layout.margin = {...layout.margin, t: Math.max(0, (layout.margin?.t ?? 100) - above)}
         const least = Math.min(width ?? 640, wide ? 640 : 300) // a narrower page scrolls the figure
         Object.assign(place.style, {minWidth: `${least}px`, maxWidth: width && `${width}px`})
         figure.append(view)
