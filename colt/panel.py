@@ -471,8 +471,9 @@ def _rest(self:Lab, state):
     "It is held, or has ended"
     self.form.able(not self.player.busy)
     held = 'Held. Play and Step go on from this batch; Stop gives up the cycle at work.'
-    self.console.say(str(self.player.error) if state == 'failed' else held if state == 'paused' else self._reached(), wrong=state == 'failed')
     self.view.lengthen() # another lab may have been here
+    self.console.status.value = self.view._status() # at once; a figure takes a moment
+    self.console.say(str(self.player.error) if state == 'failed' else held if state == 'paused' else self._reached(), wrong=state == 'failed')
     self.view.draw()
     if state == 'finished': save_report(self.records, self.folder.path/'report.html', self.folder.path.name)
     self._freeze()

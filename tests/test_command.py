@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from glob import glob
 
 import pytest
 import torch
@@ -91,8 +92,8 @@ def test_a_killed_run_resumes_to_the_same_bits(prune, tmp_path, moment):
                                stderr=subprocess.DEVNULL)
     folder = tmp_path/'runs/killed'
     waited_for = {'right after the first cycle': lambda: RunFolder(folder).records(),
-                  'in the middle of a cycle': lambda: any(folder.glob('partial/1-*')),
-                  'in the middle of the controls': lambda: any(folder.glob('partial/1-shuffle-*'))}[moment]
+                  'in the middle of a cycle': lambda: glob(f'{folder}/partial/1-*'),
+                  'in the middle of the controls': lambda: glob(f'{folder}/partial/1-shuffle-*')}[moment]
     while not waited_for() and process.poll() is None: time.sleep(.002)
     assert process.poll() is None, 'the run was over before it could be killed'
     os.kill(process.pid, signal.SIGKILL)
