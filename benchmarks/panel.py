@@ -80,6 +80,8 @@ def cost(server, page):
 
 def hand(server, page):
     server.open(page, [DEEP], name='deep')
+    pages.plot(page) # the first figure of a page waits for plotly's program
+    page.wait_for_timeout(1000)
     lab = page.locator('.colt-lab')
     page.evaluate(CHANGE, '.colt-status')
     lab.get_by_role('button', name='Play').click()
