@@ -20,6 +20,7 @@ import plotly.graph_objects as go
 from anywidget import AnyWidget
 from fastcore.basics import patch
 from IPython.display import display
+from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
 from torch import nn
 from traitlets import Instance, Unicode
@@ -45,10 +46,10 @@ def _field(name):
 def _value(recipe, name): return max(recipe.rates.values()) if name == 'ratio' else getattr(recipe, name) or 0
 
 # %% ../nbs/api/15_panel.ipynb #82f5f3b3
-def _moved(recipe, arch, dataset):
-    "A recipe for other images or another network: what is usual for both, before and after, stays as it is"
+def _unusual(recipe, arch, dataset):
+    "The settings for which something else is usual with these images and this network than with those of the recipe"
     before, after = (Recipe.default(*names, prune_type=recipe.prune_type, optimizer=recipe.optimizer) for names in ((recipe.arch, recipe.dataset), (arch, dataset)))
-    return replace(recipe, **{f.name: v for f in fields(Recipe) if (v := getattr(after, f.name)) != getattr(before, f.name) and f.name != 'sparsity'})
+    return {f.name: v for f in fields(Recipe) if (v := getattr(after, f.name)) != getattr(before, f.name) and f.name != 'sparsity'}
 
 # %% ../nbs/api/15_panel.ipynb #7a45daf7
 class Form:
@@ -101,7 +102,10 @@ def _typed(self:Form, name, change):
     if name in ('dataset', 'arch'):
         try: now = replace(self.read(), **{name: change['old']})
         except ValueError: now = self.base
-        self.put(_moved(now, self.fields['arch'].value, self.fields['dataset'].value))
+        other = _unusual(now, self.fields['arch'].value, self.fields['dataset'].value)
+        self.base = replace(now, **other)
+        moved = other.keys() | {'ratio' for k in other if k.endswith('_prune_ratio')}
+        self._fill({n: _value(self.base, n) for n in self.fields if n in moved}) # what is typed in the others stays, also what can't be followed
     self.changed()
 
 # %% ../nbs/api/15_panel.ipynb #b2d82a16
@@ -189,7 +193,7 @@ def due(self:Sheet, what:str) -> bool:
 @patch
 def show(self:Sheet,
     figure:go.Figure,
-    losses:int, # how many of its traces, the first ones, are those of a training
+    losses:int, # how many of its traces, the first ones, are of the training at work
 ):
     "Draw the whole figure"
     self.figure, self._losses = figure, losses
@@ -200,9 +204,11 @@ def move_losses(self:Sheet,
     curves:dict[str, Curve], # part -> its losses so far
 ) -> bool: # False if there is no place for some of them yet
     "Draw the losses alone"
-    traces = loss_traces({name: c.told() for name, c in curves.items()})[:self._losses]
-    with self.drawing('losses', .02, .5): self.paper.losses = json.dumps({what: [t[what] for t in traces] for what in ('x', 'y', 'mode', 'marker.size')})
-    return len(curves)*2 == self._losses
+    with self.drawing('losses', .02, .5):
+        if self._losses:
+            traces = loss_traces({name: c.told() for name, c in curves.items()})[:self._losses]
+            self.paper.losses = to_json_plotly({what: [t[what] for t in traces] for what in ('x', 'y', 'mode', 'marker.size')})
+        return len(curves)*2 == self._losses
 
 # %% ../nbs/api/15_panel.ipynb #6495075e
 _presses = {'Step': ('step-forward', 'Train, vote and prune once: one cycle. While it plays: hold after this cycle'), 'Play': ('play', 'Go on to the target'), 'Pause': ('pause', 'Hold after the batch at work'),
@@ -287,21 +293,25 @@ class View:
 
 # %% ../nbs/api/15_panel.ipynb #1af29b78
 @patch
+def tell(self:View):
+    "The words, and what can be pressed; at once, since a figure takes a moment"
+    self.able()
+    self.console.status.value = self._status()
+
+@patch
 def draw(self:View):
     "Everything, as it is now; what is wrong with it is said, and is no error of the training"
     try:
+        self.tell()
         self._draw()
-        self.able()
     except Exception as e: self.console.say(f'This can not be shown: {e}', wrong=True)
 
 @patch
 def _draw(self:View):
     with self.sheet.drawing('all', .03, 1):
         n, live = self.console.cycle.value, {name: c.told() for name, c in dict(self.curves).items()} if self.follows and self.curves else None
-        losses = live if live is not None else self.row['parts'] if self.row else ()
-        self.sheet.show(cycle_figure(self.desk.records, n, self.desk.cycle(n), self.console.layer.value, live, self.beside, self.desk.size[1]), 2*len(losses))
-        self.console.costs.value = _costs(self.desk.records, self.desk.recipe)
-        self.console.status.value = self._status()
+        self.sheet.show(cycle_figure(self.desk.records, n, self.desk.cycle(n), self.console.layer.value, live, self.beside, self.desk.size[1]), 2*len(live or ()))
+    self.console.costs.value = _costs(self.desk.records, self.desk.recipe)
 
 @patch
 def _status(self:View):
@@ -386,11 +396,13 @@ def look(self:View,
 
 @patch
 def _soon(self:View):
-    "Draw in a moment, together with what is moved until then"
+    "Tell at once, and draw in a moment, together with what is moved until then"
     def now():
         self._timer = None
         self.draw()
-    if getattr(self._quiet, 'on', False) or self._timer is not None: return
+    if getattr(self._quiet, 'on', False): return
+    self.tell()
+    if self._timer is not None: return
     self._timer = threading.Timer(.03, now)
     self._timer.start()
 
@@ -415,6 +427,7 @@ class Lab:
         self.box = widgets.VBox([widgets.HTML(_style), self.form.box, self.console.box, self.sheet, self.console.foot]).add_class('colt-lab')
         self._frozen:Any = None # the output below the panel
         self._later:threading.Timer|None = None
+        for knob in (self.console.cycle, self.console.layer): knob.observe(lambda _: self._put_off(), 'value')
         self._look()
 
     def __repr__(self): return f'Lab({self.folder.path}, {len(self.records)} cycles, {self.player.state})'
@@ -463,7 +476,9 @@ def _hear(self:Lab, what):
         self.view.lengthen()
         if len(self.records) == 1: self.view.spread()
         elif self.sheet.due('all') and not self.player.last: self.view.draw() # the last one is drawn when the state changes
-    elif what == 'running': self.view.able()
+    elif what == 'running':
+        self.console.say()
+        self.view.able()
     else: self._rest(what)
 
 @patch
@@ -472,7 +487,7 @@ def _rest(self:Lab, state):
     self.form.able(not self.player.busy)
     held = 'Held. Play and Step go on from this batch; Stop gives up the cycle at work.'
     self.view.lengthen() # another lab may have been here
-    self.console.status.value = self.view._status() # at once; a figure takes a moment
+    self.view.tell()
     self.console.say(str(self.player.error) if state == 'failed' else held if state == 'paused' else self._reached(), wrong=state == 'failed')
     self.view.draw()
     if state == 'finished': save_report(self.records, self.folder.path/'report.html', self.folder.path.name)
@@ -564,6 +579,11 @@ def _freeze(self:Lab):
     self._later = threading.Timer(1, lambda: self._frozen.update(self._film(), raw=True))
     self._later.daemon = True
     self._later.start()
+
+@patch
+def _put_off(self:Lab):
+    "Not while the slider moves"
+    if self._later and not self._later.finished.is_set(): self._freeze()
 
 # %% ../nbs/api/15_panel.ipynb #f1de430e
 _style = """<style>

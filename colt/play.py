@@ -98,7 +98,9 @@ class Player:
 # %% ../nbs/api/13_play.ipynb #e7b0c15f
 @patch
 def _become(self:Player, state):
-    with self.gate.changed: self.state = state
+    with self.gate.changed:
+        if state == 'paused' and not self.gate.shut: return # it was opened meanwhile
+        self.state = state
     try: self.told(state)
     except Exception as e: self.error = self.error or e # for whoever waits
     finally:
@@ -111,6 +113,14 @@ def _report(self:Player, event):
 
 # %% ../nbs/api/13_play.ipynb #e319f3bc
 @patch
+def _enough(self:Player):
+    "Whether nothing more is asked for; an order that comes later begins anew"
+    with self.gate.changed:
+        self._left = self._left and self._left - 1
+        if self._left == 0 or self.gate.ended: self.state = 'ready'
+        return self.state == 'ready'
+
+@patch
 def _run(self:Player):
     _turns.enter()
     outside, end = _random_state(), 'finished'
@@ -119,8 +129,7 @@ def _run(self:Player):
         with closing(self.work(self._report)) as items:
             for item in items:
                 self.told(item)
-                self._left = self._left and self._left - 1
-                if self._left == 0 or self.gate.ended:
+                if self._enough():
                     end = 'ready'
                     break
     except _Stopped: end = 'ready'
@@ -131,13 +140,16 @@ def _run(self:Player):
 
 # %% ../nbs/api/13_play.ipynb #8dcf26fb
 @patch
-def _go(self:Player, items):
-    if self.gate.ended: self.join() # what was given up is unwound first
-    self._left = items
-    with self.gate.changed: going, self.state, self.error = self.busy, 'running', None
+def _order(self:Player, items):
+    self._left, self.state, self.error = items, 'running', None
     self.gate.set()
-    if going: return
+
+@patch
+def _go(self:Player, items):
+    with self.gate.changed:
+        if self.busy and not self.gate.ended: return self._order(items)
     self.join()
+    self._order(items)
     self._thread = threading.Thread(target=self._run, name='colt', daemon=True)
     self._thread.start()
 

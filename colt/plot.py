@@ -279,7 +279,7 @@ def _rooms(close, layers):
     gap, total = 84, sum(heights) + 84*(len(heights) - 1)
     specs: list = [[{}, {}], [{}, {}], [{}, {}] if close else [{'colspan': 2}, None]] + [[{'colspan': 2}, None]]*close
     fig = make_subplots(len(heights), 2, specs=specs, row_heights=heights, vertical_spacing=gap/total, horizontal_spacing=.11)
-    return fig.update_layout(height=total + 126, template='plotly_white', autosize=True, barmode='stack', bargap=.25, margin=dict(l=8, r=8, t=72, b=24), hovermode='closest', showlegend=False, font_size=12).update_xaxes(gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=True).update_yaxes(gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=False)
+    return fig.update_layout(height=total + 126, template=None, autosize=True, barmode='stack', bargap=.25, margin=dict(l=8, r=8, t=72, b=24), hovermode='closest', showlegend=False, font_size=12).update_xaxes(gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=True).update_yaxes(gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=False)
 
 def _fill(fig, r, c, traces, title, x=None, y=None):
     "Put traces into one of the rooms, under a title of two lines"
@@ -327,11 +327,10 @@ def _alarm(records):
 
 def _close_up(fig, cycle, layer, image):
     "One layer from the inside, into the last two rooms"
-    drawn = magnitude_traces(cycle, layer)
+    tiles, drawn = filter_map(cycle, layer, image), magnitude_traces(cycle, layer)
     parts = [(r.part, COLORS[i % len(COLORS)]) for i, r in enumerate(cycle.runs)] if len(drawn) > 1 else []
-    _fill(fig, 3, 2, drawn, (f'{_short(layer)}: living weights by |w|', _key(*parts[:4]) + ' …'*(len(parts) > 4) + ' ' + _key(('θ0', '#888888')) + (' ┆ threshold' if parts else ' (trained weights not kept)'*bool(cycle.runs))))
-    tiles = filter_map(cycle, layer, image)
     _fill(fig, 4, 1, [tiles], (f"{_short(layer)}: {tiles.meta['shown']:,} of {tiles.meta['of']:,} filters", _key(*tiles.meta['key'])), x=dict(visible=False, constrain='domain', constraintoward='left'), y=dict(visible=False, autorange='reversed', constrain='domain', constraintoward='top', scaleanchor='x7'))
+    _fill(fig, 3, 2, drawn, (f'{_short(layer)}: living weights by |w|', _key(*parts[:4]) + ' …'*(len(parts) > 4) + ' ' + _key(('θ0', '#888888')) + (' ┆ threshold' if parts else ' (trained weights not kept)'*bool(cycle.runs))))
 
 def _promise(fig, at_work):
     "What will be seen here"
@@ -340,6 +339,28 @@ def _promise(fig, at_work):
         if when: fig.add_annotation(text=when, x=sum(axes.xaxis.domain)/2, y=sum(axes.yaxis.domain)/2, xref='paper', yref='paper', xanchor='center', yanchor='middle', showarrow=False, opacity=.6)
 
 # %% ../nbs/api/12_plot.ipynb #4247727b
+_KEPT, _MARKS, _upside_down = _key(*((k.removesuffix(' kept'), c) for k, c in _kept.items())), ' ◆ agreement ○ chance', dict(autorange='reversed', type='category')
+
+def _cycle_rooms(row, curves=None, cycle=None, layer='', image=None):
+    "A page with what changes from cycle to cycle: the losses, the votes, and one layer from the inside"
+    losses, layers = curves_of(row) if curves is None else curves, list(map(_short, row['layers']))
+    fig = deepcopy(_rooms(cycle is not None, len(layers))).update_layout(margin_l=max(36, 12 + ceil(6.4*max(map(len, layers), default=0)))) # room for the names of the layers, from the beginning
+    _fill(fig, 1, 1, loss_traces(losses), ('Loss (nats) by epoch', _key(*zip(losses, COLORS)) + ' ◆ validation'*bool(losses)), x=_whole(row) if curves is None else {}, y=dict(rangemode='tozero'))
+    _fill(fig, 2, 2, vote_traces(row), (f"Kept (%), by layer, in cycle {row['cycle']}", _KEPT + _MARKS*bool(row['agreement'])), x=dict(range=[0, 102]), y=_upside_down | dict(showticklabels=False))
+    if cycle is not None: _close_up(fig, cycle, layer or next(iter(row['layers']), ''), image)
+    for axis in ('x3', 'x5')*bool(row['parts']): fig.add_shape(type='rect', x0=row['cycle'] - .5, x1=row['cycle'] + .5, y0=0, y1=1, xref=axis, yref=f'y{axis[1:]} domain', line=dict(color='#888888', width=3))
+    return fig
+
+# %% ../nbs/api/12_plot.ipynb #ebed5fbf
+def _run_rooms(fig, records, beside):
+    "The same page with what belongs to the run as a whole: its accuracy, the survival of its layers, and its votes, cycle by cycle"
+    accuracies, title = _accuracies(records, beside)
+    _fill(fig, 1, 2, accuracies, title, x=_ticks([*records, *(r for rows in beside.values() for r in rows)]), y=_span(accuracies))
+    _fill(fig, 2, 1, [_beside_its_scale(survival_map(records), fig.get_subplot(2, 1))], ('Weights alive, by layer and cycle', _alarm(records)), x=_cycles(records), y=_upside_down)
+    _fill(fig, 3, 1, overlap_traces(records), ('Kept (%), by cycle', _KEPT + _MARKS*any(r['agreement'] for r in records)), x=_cycles(records), y=dict(range=[0, 101]))
+    return fig.update_layout(template='plotly_white')
+
+# %% ../nbs/api/12_plot.ipynb #5e760cc4
 def cycle_figure(
     records:list[dict[str, Any]], # lines of `cycles.jsonl`; none, before the first cycle
     n:int=-1, # index of the one to look at
@@ -351,19 +372,9 @@ def cycle_figure(
 ) -> go.Figure:
     "Losses, accuracy, survival, overlap and one layer from the inside"
     row = records[n] if records else dict(cycle=0, parts=[], votes=None, agreement=None, layers=cycle.mask if cycle else {})
-    losses, beside, layers = curves_of(row) if curves is None else curves, beside or {}, list(map(_short, row['layers']))
-    fig, upside_down = deepcopy(_rooms(cycle is not None, len(layers))), dict(autorange='reversed', type='category')
-    key = _key(*((k.removesuffix(' kept'), c) for k, c in _kept.items())) + ' ◆ agreement ○ chance'*bool(row['agreement'])
-    _fill(fig, 1, 1, loss_traces(losses), ('Loss (nats) by epoch', _key(*zip(losses, COLORS)) + ' ◆ validation'*bool(losses)), x=_whole(row) if curves is None else {}, y=dict(rangemode='tozero'))
-    accuracies, title = _accuracies(records, beside)
-    _fill(fig, 1, 2, accuracies, title, x=_ticks([*records, *(r for rows in beside.values() for r in rows)]), y=_span(accuracies))
-    _fill(fig, 2, 1, [_beside_its_scale(survival_map(records), fig.get_subplot(2, 1))], ('Weights alive, by layer and cycle', _alarm(records)), x=_cycles(records), y=upside_down)
-    _fill(fig, 2, 2, vote_traces(row), (f"Kept (%), by layer, in cycle {row['cycle']}", key), x=dict(range=[0, 102]), y=upside_down | dict(showticklabels=False))
-    _fill(fig, 3, 1, overlap_traces(records), ('Kept (%), by cycle', key), x=_cycles(records), y=dict(range=[0, 101]))
-    if cycle is not None: _close_up(fig, cycle, layer or next(iter(row['layers']), ''), image)
-    if not records: _promise(fig, bool(losses))
-    for axis in ('x3', 'x5')*bool(records): fig.add_shape(type='rect', x0=row['cycle'] - .5, x1=row['cycle'] + .5, y0=0, y1=1, xref=axis, yref=f'y{axis[1:]} domain', line=dict(color='#888888', width=3))
-    return fig.update_layout(margin_l=max(36, 12 + ceil(6.4*max(map(len, layers), default=0)))) # room for the names of the layers, from the beginning
+    fig = _run_rooms(_cycle_rooms(row, curves, cycle, layer, image), records, beside or {})
+    if not records: _promise(fig, bool(curves))
+    return fig
 
 # %% ../nbs/api/12_plot.ipynb #f6f23bd5
 def story(
@@ -372,10 +383,12 @@ def story(
     look:Callable[[int], dict[str, Any]]=lambda n: {}, # number of a cycle -> `cycle`, `layer` and `image` as in `cycle_figure`, to look into a layer
 ) -> go.Figure:
     "A run as a figure with a slider over its cycles"
-    pages = [cycle_figure(records, i, beside=beside, **look(r['cycle'])) for i, r in enumerate(records)]
-    fig, moving = pages[-1], [i for i, t in enumerate(pages[-1].data) if any(p.data[i] != t for p in pages)] if all(len(p.data) == len(pages[-1].data) for p in pages) else None
-    fig.frames = [go.Frame(name=str(r['cycle']), data=[p.data[i] for i in moving] if moving is not None else p.data, traces=moving,
-                           layout=dict(shapes=p.layout.shapes, annotations=p.layout.annotations) | _top([p], '6', 'y')) for r, p in zip(records, pages)]
+    pages = [_cycle_rooms(r, None, **look(r['cycle'])) for r in records]
+    moving, titles = max(len(p.data) for p in pages), len(pages[-1].layout.annotations)
+    for p in pages: p.add_traces([go.Scatter(visible=False)]*(moving - len(p.data))) # where weights were not kept
+    fig = _run_rooms(pages[-1], records, beside or {})
+    fig.frames = [dict(name=str(r['cycle']), data=p.data[:moving], traces=list(range(moving)),
+                       layout=dict(shapes=p.layout.shapes, annotations=[*p.layout.annotations[:titles], *fig.layout.annotations[titles:]]) | _top([p], '6', 'y')) for r, p in zip(records, pages)]
     fig.update_layout(_top(pages, '', 'x') | _top(pages, '', 'y') | _top(pages, '6', 'x') | _top(pages[-1:], '6', 'y')) # nothing leaves the picture
     now = dict(mode='immediate', frame=dict(duration=0, redraw=True), transition=dict(duration=0))
     steps = [dict(label=f"{r['cycle']}", method='animate', args=[[str(r['cycle'])], now]) for r in records]

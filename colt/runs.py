@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError
+from safetensors.torch import save
 from torch import nn
 
 import colt
@@ -28,7 +28,7 @@ from .models import create
 from .overlap import tally
 from .partition import Part, at_random, by_class, named
 from .rewind import rewind_, snapshot
-from .ticket import Ticket, pack_mask, unpack_mask, write_whole
+from .ticket import Ticket, pack_mask, read_tensors, unpack_mask, write_whole
 from .train import Progress, Recipe, Run, State, advance_, epochs, finish, rewind_steps
 from .transfer import control, planted
 
@@ -149,7 +149,7 @@ class RunFolder:
         "θ0, whole and in its order; raise `ValueError` if it is not what was written"
         about, path = self.about(), self.path/'init.safetensors'
         with _reading(path):
-            kept = load_file(path)
+            kept, _ = read_tensors(path)
             if about['init'] not in (None, _digest(path)): raise ValueError('its digest is not the one in recipe.json')
             return {n: kept[n] for n in about['names']}
 
@@ -160,13 +160,13 @@ class RunFolder:
         mask, path = self.ticket(n).mask, self.file('votes', n)
         shapes = {k: tuple(m.shape) for k, m in mask.items()}
         if self.about()['transfer']: return Cycle(n, self.init(), mask, self._runs(n, mask), ()) # nobody voted
-        with _reading(path): votes = tuple(unpack_mask(bits, shapes, mask) for _, bits in sorted(load_file(path).items()))
+        with _reading(path): votes = tuple(unpack_mask(bits, shapes, mask) for _, bits in sorted(read_tensors(path)[0].items()))
         return Cycle(n, self.init(), mask, self._runs(n, mask), votes)
 
     def _runs(self, n, mask):
         path = self.file('trained', n)
         with _reading(path):
-            kept = load_file(path) if path.is_file() else {}
+            kept = read_tensors(path)[0] if path.is_file() else {}
             def weights(i): return {k: torch.zeros(m.shape).masked_scatter_(m, kept[f'{i:03}/{k}'].float()) for k, m in mask.items()} if kept else {}
             found:list[dict] = next((r['parts'] for r in self.records() if r['cycle'] == n), [])
             return tuple(Run(part=p['name'], classes=tuple(p['classes']), weights=weights(i), history=_rows(p.get('history', {})),
@@ -255,10 +255,8 @@ def load_state(
 ) -> State|None: # None if there is no such file
     "Read what `save_state` wrote"
     if not path.is_file(): return None
-    with safe_open(path, 'pt') as f:
-        meta = f.metadata()
-        weights, momenta, best = ({n: f.get_tensor(f'{kind}/{n}') for n in json.loads(meta[kind])}
-                                  for kind in ('weights', 'momenta', 'best'))
+    tensors, meta = read_tensors(path)
+    weights, momenta, best = ({n: tensors[f'{kind}/{n}'] for n in json.loads(meta[kind])} for kind in ('weights', 'momenta', 'best'))
     return State(weights, momenta, best, tuple(json.loads(meta['history'])), float(meta['seconds']))
 
 # %% ../nbs/api/10_runs.ipynb #c2cccd3a

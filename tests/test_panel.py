@@ -115,11 +115,11 @@ def _compare(data, run, at, layer=None):
     rows, named = run.records(), {}
     row, layers = rows[at], list(rows[0]['layers'])
     for t in data: named.setdefault(t.get('name', t['type']), []).append(t)
-    alive, tiles = named['heatmap']
+    tiles, alive = named['heatmap']
     assert alive['x'] == [r['cycle'] for r in rows] and alive['y'] == [k.removesuffix('.weight') for k in layers]
     near(alive['customdata'], [[100*(1 - r['layers'][k]) for r in rows] for k in layers])
     for i, part in enumerate(row['parts']):
-        told, learned = named[f'part {part["name"]}'][0], named[part['name']][0]
+        told, learned = named[f'part {part["name"]}'][-1], named[part['name']][0]
         near(told['y'], [100*r['parts'][i]['test_accuracy'] for r in rows])
         near(told['x'], [-math.log10(1 - r['sparsity']) for r in rows])
         near(learned['y'], part['history']['train_loss'])
@@ -312,7 +312,8 @@ def test_held_and_stopped_in_the_middle_it_goes_on_to_the_same_bits(tab, jupyter
     assert fields.count() == 10 and all(f.is_disabled() for f in fields.all())
     button(tab, 'Stop').click()
     comes(tab, 'Nothing is trained yet')
-    assert run.records() == [] and not field(tab, 'seed').locator('input').is_disabled() and button(tab, 'Stop').is_disabled()
+    pages.until(tab, lambda: not field(tab, 'seed').locator('input').is_disabled() and button(tab, 'Stop').is_disabled())
+    assert run.records() == []
     halfway()
     x = pages.until(tab, lambda: _losses(tab, '0-4'))
     assert x == sorted(set(x)), 'what was given up is still drawn'
