@@ -26,6 +26,8 @@ from nbdev.process import NBProcessor
 from nbdev.processors import clean_magics, filter_stream_, hide_line, rm_header_dash, strip_ansi
 from plotly.offline import get_plotlyjs
 
+from colt.plot import CONFIG
+
 top = Path(__file__).resolve().parents[2]
 MODULES = {f.stem: import_module(f'colt.{f.stem}') for f in sorted((top/'colt').glob('[a-z]*.py'))}
 ROOMS = (('Lessons', 'tutorials/*'), ('Guides', 'guides/*'), ('Reference', 'api/*'),
@@ -116,7 +118,7 @@ def shown(output):
     "An output as the page takes it: a plotly figure as data for the page's own program; none for a widget, which lives in a kernel only"
     data = output.get('data', {})
     if figure := data.get('application/vnd.plotly.v1+json'):
-        drawn = json.dumps({k: figure[k] for k in ('data', 'layout', 'frames') if k in figure}).replace('</', '<\\/')
+        drawn = json.dumps({k: figure[k] for k in ('data', 'layout', 'frames') if k in figure} | {'config': CONFIG}).replace('</', '<\\/')
         height, name = figure.get('layout', {}).get('height', 450), _name(figure)
         place = f'<div class="colt-figure" style="min-height: {height}px" role="group" aria-label="{name or "a figure"}" data-name="{name}">'
         return dict(output_type='display_data', metadata={}, data={'text/html': f'{place}<script type="application/json">{drawn}</script></div>'})

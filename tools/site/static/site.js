@@ -10,7 +10,7 @@
     const plotly = () => loaded ??= new Promise((yes, no) =>
         document.head.append(make('script', {src: new URL('plotly.min.js', here), onload: () => yes(window.Plotly), onerror: no})))
     const draw = async figure => {
-        const {data, layout: {sliders = [], updatemenus = [], width, ...layout}, frames} = JSON.parse(figure.firstElementChild.textContent)
+        const {data, layout: {sliders = [], updatemenus = [], width, ...layout}, frames, config} = JSON.parse(figure.firstElementChild.textContent)
         const Plotly = await plotly(), place = make('div'), view = make('div', {className: 'colt-view'}, place)
         const wide = Object.keys(layout).filter(key => key.startsWith('xaxis')).length > 1 || layout.legend?.orientation === 'h'
         const above = updatemenus.some(menu => menu.y > 1) ? 40 : 0, below = sliders.length ? 90 : 0 // what plotly's own would take
@@ -19,7 +19,7 @@
         const least = Math.min(width ?? 640, wide ? 640 : 300) // a narrower page scrolls the figure
         Object.assign(place.style, {minWidth: `${least}px`, maxWidth: width && `${width}px`})
         figure.append(view)
-        await Plotly.newPlot(place, data, layout, {displaylogo: false, responsive: true, modeBarButtonsToRemove: ['select2d', 'lasso2d', 'sendChartToCloud']})
+        await Plotly.newPlot(place, data, layout, {...config, responsive: true})
         if (frames) await Plotly.addFrames(place, frames)
         if (sliders.length + updatemenus.length) view.before(controls(Plotly, place, sliders, updatemenus))
         figure.style.minHeight = ''
