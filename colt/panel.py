@@ -212,7 +212,7 @@ def move_losses(self:Sheet,
 
 # %% ../nbs/api/15_panel.ipynb #6495075e
 _presses = {'Step': ('step-forward', 'Train, vote and prune once: one cycle. While it plays: hold after this cycle'), 'Play': ('play', 'Go on to the target'), 'Pause': ('pause', 'Hold after the batch at work'),
-            'Stop': ('stop', 'Give up the cycle at work; those that are finished stay'), 'Train the ticket': ('graduation-cap', 'Train the ticket of the cycle shown on the whole task'),
+            'Stop': ('stop', 'Give up the cycle at work; those that are finished stay'), 'Train the ticket': ('graduation-cap', 'Train the ticket of the cycle shown on the whole task. Not for a network of your own, which has no head to exchange'),
             'Save ticket': ('save', 'Write the ticket of the cycle shown to a file'), 'Save figure': ('image', 'Write this figure as a page, and as a picture if that can be done here')}
 
 def _row(*knobs): return widgets.HBox(knobs).add_class('colt-row')
@@ -264,6 +264,25 @@ def _copies(code, command): # what can be copied
                 f'<div class="colt-word">Where the run is there already, {there}.</div></details>')
     told = block('as a command', command, 'add --resume to go on with it, or --name and another name to make it again') if command else ''
     return block('as code', code, 'this goes on with it') + told
+
+# %% ../nbs/api/15_panel.ipynb #f1de430e
+_style = """<style>
+.colt-lab .colt-form {display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); column-gap: 8px; overflow: hidden}
+.colt-lab .colt-row {flex-wrap: wrap}
+.jp-OutputArea-child:has(.colt-lab) + .jp-OutputArea-child {display: none}
+.colt-lab .colt-word {font-size: 11px; line-height: 14px; height: 28px; overflow: hidden; display: flex; align-items: center; color: var(--jp-ui-font-color2, #666)}
+.colt-lab .colt-notice {min-height: 20px; line-height: 20px; color: var(--jp-ui-font-color1, #222)}
+.colt-lab .colt-wrong {color: var(--jp-error-color1, #b3261e); font-weight: 600}
+.colt-lab .colt-status {min-height: 40px; line-height: 20px; font-variant-numeric: tabular-nums}
+.colt-lab progress {width: 120px; vertical-align: middle}
+.colt-lab .colt-costs {font-variant-numeric: tabular-nums; color: var(--jp-ui-font-color1, #222)}
+.colt-lab .colt-costs td, .colt-lab .colt-costs th {padding: 0 14px 0 0; text-align: right; font-weight: normal}
+.colt-lab .colt-costs tr:first-child th {color: var(--jp-ui-font-color2, #666)}
+.colt-lab pre {white-space: pre-wrap; user-select: all; font-size: 12px; line-height: 16px; margin: 4px 0; padding: 6px 8px; background: var(--jp-layout-color2, #f4f4f4); color: var(--jp-ui-font-color1, #222)}
+.colt-lab .js-plotly-plot .main-svg {background: transparent !important}
+.colt-lab .js-plotly-plot :is(.cartesianlayer, .infolayer) text:not(.bartext) {fill: var(--jp-ui-font-color1, #222) !important}
+.colt-lab button.colt-copy {font-size: 11px; cursor: pointer}
+</style>"""
 
 # %% ../nbs/api/15_panel.ipynb #88edbc8d
 class View:
@@ -493,58 +512,6 @@ def _rest(self:Lab, state):
     if state == 'finished': save_report(self.records, self.folder.path/'report.html', self.folder.path.name)
     self._freeze()
 
-# %% ../nbs/api/15_panel.ipynb #2ad2cf39
-@patch
-def _go(self:Lab, how):
-    if not self.view.can: raise ValueError(self.desk.foreign or "the settings can't be followed; see the field that says why")
-    if not self.player.busy: self.player.work = self.desk.work
-    self._start(how)
-
-@patch
-def _start(self:Lab, how):
-    self._thaw()
-    self.console.say()
-    if not self.player.busy: self.view.curves, self.view.event = {}, None # what was given up is not drawn again
-    self.console.status.value = 'beginning …'
-    how()
-    self.form.able(not self.player.busy)
-    self.view.able()
-
-@patch
-def step(self:Lab):
-    "Train, vote and prune once; or finish the cycle at work"
-    self._go(self.player.step)
-
-@patch
-def play(self:Lab):
-    "Go on to the target"
-    self._go(self.player.play)
-
-# %% ../nbs/api/15_panel.ipynb #8aefe8fb
-@patch
-def pause(self:Lab):
-    "Hold after the batch at work"
-    if self.player.state == 'running': self.console.say('It holds after the batch at work.')
-    self.player.pause()
-
-@patch
-def stop(self:Lab):
-    "Give up the cycle at work, after its batch"
-    self.player.stop()
-    self.view.able()
-
-@patch
-def wait(self:Lab):
-    "Until it holds or has ended; then raise what failed it"
-    self.player.wait()
-
-@patch
-def back(self:Lab,
-    n:int, # a finished cycle, counted from 0; -1 for the last
-):
-    "Look at a cycle"
-    self.view.look(n % max(1, len(self.records)))
-
 # %% ../nbs/api/15_panel.ipynb #057aa960
 @patch
 def _shown(self:Lab, who):
@@ -585,24 +552,57 @@ def _put_off(self:Lab):
     "Not while the slider moves"
     if self._later and not self._later.finished.is_set(): self._freeze()
 
-# %% ../nbs/api/15_panel.ipynb #f1de430e
-_style = """<style>
-.colt-lab .colt-form {display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); column-gap: 8px; overflow: hidden}
-.colt-lab .colt-row {flex-wrap: wrap}
-.jp-OutputArea-child:has(.colt-lab) + .jp-OutputArea-child {display: none}
-.colt-lab .colt-word {font-size: 11px; line-height: 14px; height: 28px; overflow: hidden; display: flex; align-items: center; color: var(--jp-ui-font-color2, #666)}
-.colt-lab .colt-notice {min-height: 20px; line-height: 20px; color: var(--jp-ui-font-color1, #222)}
-.colt-lab .colt-wrong {color: var(--jp-error-color1, #b3261e); font-weight: 600}
-.colt-lab .colt-status {min-height: 40px; line-height: 20px; font-variant-numeric: tabular-nums}
-.colt-lab progress {width: 120px; vertical-align: middle}
-.colt-lab .colt-costs {font-variant-numeric: tabular-nums; color: var(--jp-ui-font-color1, #222)}
-.colt-lab .colt-costs td, .colt-lab .colt-costs th {padding: 0 14px 0 0; text-align: right; font-weight: normal}
-.colt-lab .colt-costs tr:first-child th {color: var(--jp-ui-font-color2, #666)}
-.colt-lab pre {white-space: pre-wrap; user-select: all; font-size: 12px; line-height: 16px; margin: 4px 0; padding: 6px 8px; background: var(--jp-layout-color2, #f4f4f4); color: var(--jp-ui-font-color1, #222)}
-.colt-lab .js-plotly-plot .main-svg {background: transparent !important}
-.colt-lab .js-plotly-plot :is(.cartesianlayer, .infolayer) text:not(.bartext) {fill: var(--jp-ui-font-color1, #222) !important}
-.colt-lab button.colt-copy {font-size: 11px; cursor: pointer}
-</style>"""
+# %% ../nbs/api/15_panel.ipynb #2ad2cf39
+@patch
+def _go(self:Lab, how):
+    if not self.view.can: raise ValueError(self.desk.foreign or "the settings can't be followed; see the field that says why")
+    if not self.player.busy: self.player.work = self.desk.work
+    self._start(how)
+
+@patch
+def _start(self:Lab, how):
+    self._thaw()
+    self.console.say()
+    if not self.player.busy: self.view.curves, self.view.event = {}, None # what was given up is not drawn again
+    self.console.status.value = 'beginning …'
+    how()
+    self.form.able(not self.player.busy)
+    self.view.able()
+
+@patch
+def step(self:Lab):
+    "Train, vote and prune once; or finish the cycle at work"
+    self._go(self.player.step)
+
+@patch
+def play(self:Lab):
+    "Go on to the target"
+    self._go(self.player.play)
+
+@patch
+def wait(self:Lab):
+    "Until it holds or has ended; then raise what failed it"
+    self.player.wait()
+
+# %% ../nbs/api/15_panel.ipynb #8aefe8fb
+@patch
+def pause(self:Lab):
+    "Hold after the batch at work"
+    if self.player.state == 'running': self.console.say('It holds after the batch at work.')
+    self.player.pause()
+
+@patch
+def stop(self:Lab):
+    "Give up the cycle at work, after its batch"
+    self.player.stop()
+    self.view.able()
+
+@patch
+def back(self:Lab,
+    n:int, # a finished cycle, counted from 0; -1 for the last
+):
+    "Look at a cycle"
+    self.view.look(n % max(1, len(self.records)))
 
 # %% ../nbs/api/15_panel.ipynb #a38afd73
 @patch

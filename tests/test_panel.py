@@ -40,7 +40,7 @@ def cell(recipe, out, lab='lab'): return f'from colt.panel import Lab\nfrom colt
 def folder(server, recipe, out): return RunFolder(server.root/out/recipe.name)
 
 
-REST = "__import__('ipywidgets').Widget.close_all() or any(t.name == 'colt' for t in __import__('threading').enumerate())"
+REST = "any(t.name == 'colt' for t in __import__('threading').enumerate()) or __import__('ipywidgets').Widget.close_all()" # True: something is at work
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def tab(chromium, jupyter):
         try:
             yield page
             wrong = [*page.errors]
-            if asked(page, REST) == 'True': raise AssertionError('something is still at work')
+            pages.until(page, lambda: asked(page, REST) != 'True')
         except BaseException:
             jupyter.rest()                                                # the next page has a kernel of its own; else it has this one, which is warm
             raise
