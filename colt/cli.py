@@ -82,7 +82,8 @@ def parser() -> argparse.ArgumentParser:
     run, settings, docs = _run_flags(p), p.add_argument_group('the recipe'), docments(Recipe)
     run.add_argument('--match', metavar='RUN', help='lth at the sparsities of this run (a folder, or a name in --out), with its settings: the fair rival of a COLT run')
     run.add_argument('--paper', action='store_true', help="begin with the settings of the authors' code instead of ours, and with cifar100 instead of digits")
-    run.add_argument('--one_shot', action='store_true', help='prune once instead of cycle by cycle: each vote removes --sparsity of the weights; what several of them keep may be sparser, or denser with --overlap any')
+    run.add_argument('--one_shot', action='store_true', help='prune once instead of cycle by cycle: '
+                     'each vote removes --sparsity of the weights; what several of them keep may be sparser, or denser with --overlap any')
     for f in fields(Recipe):
         if f.name not in ('device', 'match'): _setting(settings, f, docs[f.name])
     return p
@@ -292,7 +293,8 @@ def transfer_parser() -> argparse.ArgumentParser:
     aim = p.add_argument_group('what they learn')
     aim.add_argument('--dataset2', metavar='WORD', help="the data set (default: the run's)")
     aim.add_argument('--part2', default='full', metavar='WORD', help='of it: full, A or B (one of as many partitions as the run has), or classes such as 0-4 (default: full)')
-    aim.add_argument('--adapt', default='images', metavar='WORD', help="where the images are of another shape: images, bring them to the tickets' shape; stem, take them as they are and begin with a fresh layer if it has to be (default: images)")
+    aim.add_argument('--adapt', default='images', metavar='WORD',
+                     help="where the images are of another shape: images, bring them to the tickets' shape; stem, take them as they are and begin with a fresh layer if it has to be (default: images)")
     _run_flags(p)
     settings, docs = p.add_argument_group('how they learn'), docments(Recipe)
     for f in fields(Recipe):
@@ -350,7 +352,9 @@ def _transfer(stage, args):
     console.print(what, style='bold')
     if args.dry_run: return console.print(f'would write {_folder(args, p)}')
     controls = [c for c in p.recipe.controls.split(',') if c]
-    line = lambda r: f"{r['cycle']:>6}{100*r['sparsity']:>8.2f} %{100*r['ticket']['valid_accuracy']:>10.2f} %{100*r['ticket']['test_accuracy']:>8.2f} %" + ''.join(f"{100*r['controls'][c]['test_accuracy']:>8.2f} %" for c in controls) + f"{r['seconds']:>10.1f}"
+    def line(r):
+        shares = [r['sparsity'], r['ticket']['valid_accuracy'], r['ticket']['test_accuracy'], *(r['controls'][c]['test_accuracy'] for c in controls)]
+        return f"{r['cycle']:>6}" + ''.join(f'{100*s:>{wide}.2f} %' for s, wide in zip(shares, [8, 10, *[8]*len(shares)])) + f"{r['seconds']:>10.1f}"
     with (watch := _Watch(console)).bar:
         folder = stage.folder = _open(args, p, watch)
         console.print(' cycle  sparsity  validation      test' + ''.join(f'{c:>10}' for c in controls) + '   seconds')
@@ -369,7 +373,8 @@ def colt_transfer(
 # %% ../nbs/api/16_cli.ipynb #45a2fefd
 def compare_parser() -> argparse.ArgumentParser:
     "All flags of `colt-compare`"
-    p = _command_parser('colt-compare', 'Show runs side by side: at each sparsity how many prunings, images and seconds it took, and what the ticket is worth. Runs that differ in their seed alone are one line, with a 95 %% interval.',
+    p = _command_parser('colt-compare', 'Show runs side by side: at each sparsity how many prunings, images and seconds it took, and what the ticket is worth. '
+                        'Runs that differ in their seed alone are one line, with a 95 %% interval.',
                         'colt-compare colt-0 colt-1 colt-2 lth-0 lth-1 lth-2')
     p.add_argument('runs', nargs='+', metavar='RUN', help='a run: a folder, or a name in --out; the first is what the others are held against')
     p.add_argument('--out', default='runs', metavar='FOLDER', help='where runs are kept (default: runs)')

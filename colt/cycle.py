@@ -60,7 +60,8 @@ def next_mask(
             raise Collapse(f"layer '{n}' has no weight left after cycle {cycle.n}: its last {int(cycle.mask[n].sum())} did not survive the vote. "
                            f'{good}; to get further, prune less in each cycle, or layer by layer (prune_strategy local)')
     if need and alive(mask) == alive(cycle.mask) > max(map(alive, cycle.votes)):
-        raise Collapse(f'cycle {cycle.n} removes nothing: no weight was given up by enough votes. {good}; to get further, prune more in each cycle, or let more votes be needed (overlap all)')
+        raise Collapse(f'cycle {cycle.n} removes nothing: no weight was given up by enough votes. {good}; '
+                       'to get further, prune more in each cycle, or let more votes be needed (overlap all)')
     return mask
 
 # %% ../nbs/api/08_cycle.ipynb #fc5f784c
@@ -217,4 +218,5 @@ def _check_parts(parts, recipe):
     if len({p.name for p in parts}) < max(1, len(parts)):
         raise ValueError(f'cycles: parts are named {[p.name for p in parts]}; there must be one or more, each with a name of its own')
     if recipe.output_prune_ratio and len(parts) > 1:
-        warnings.warn(f'output_prune_ratio {recipe.output_prune_ratio}: the outputs of the head mean other classes in each of the {len(parts)} partitions, so what their votes have in common there means little, and the fresh head of a ticket on the whole task is not pruned', stacklevel=3)
+        warnings.warn(f'output_prune_ratio {recipe.output_prune_ratio}: the outputs of the head mean other classes in each of the {len(parts)} partitions, '
+                      'so what their votes have in common there means little, and the fresh head of a ticket on the whole task is not pruned', stacklevel=3)

@@ -32,7 +32,9 @@ def _kinds(recipe):
     rates = {k: rate for k, rate in recipe.rates.items() if rate}
     return f"of {' and '.join(rates)}" if len(set(rates.values())) < 2 else ', '.join(f'{k} {rate:g}' for k, rate in rates.items())
 
-def _end(recipe): return f'at {recipe.final_prune_rate:g} % of all' if recipe.final_prune_rate is not None else f'after {recipe.max_cycles} prunings' if recipe.max_cycles is not None else "as the run that is matched"
+def _end(recipe):
+    if recipe.final_prune_rate is not None: return f'at {recipe.final_prune_rate:g} % of all'
+    return f'after {recipe.max_cycles} prunings' if recipe.max_cycles is not None else 'as the run that is matched'
 
 def width(
     recipe:Recipe,
@@ -55,13 +57,18 @@ def outlook(
     net = net or _network(recipe.arch, each, shape, recipe.stem)
     mask = first_mask(net, recipe, head)
     reach, _ = highest(net, mask, recipe, head)
-    return dict(dataset=f"{classes} classes, {'×'.join(map(str, shape))} pixels", arch=f'{sum(m.numel() for m in mask.values()):,} prunable weights',
-                prune_type='what all partitions keep' if recipe.prune_type == 'colt' else 'one network', partition=f"{'up to '*bool(classes % recipe.partition)}{each} classes in each" if recipe.partition > 1 else 'all classes',
-                ratio=f'{_kinds(recipe)}, by each vote', prune_strategy='all layers of a kind' if recipe.prune_strategy == 'global' else 'each layer alone',
-                end_iter='of each training', seed='of all that is random', lr=f'of {recipe.optimizer}', sparsity=f'sparsity, at most {int(reach*1e5)/1e5:g}' if recipe.sparsity is not None else f'none: it ends {_end(recipe)}')
+    return dict(dataset=f"{classes} classes, {'×'.join(map(str, shape))} pixels",
+                arch=f'{sum(m.numel() for m in mask.values()):,} prunable weights',
+                prune_type='what all partitions keep' if recipe.prune_type == 'colt' else 'one network',
+                partition=f"{'up to '*bool(classes % recipe.partition)}{each} classes in each" if recipe.partition > 1 else 'all classes',
+                ratio=f'{_kinds(recipe)}, by each vote',
+                prune_strategy='all layers of a kind' if recipe.prune_strategy == 'global' else 'each layer alone',
+                end_iter='of each training', lr=f'of {recipe.optimizer}', seed='of all that is random',
+                sparsity=f'sparsity, at most {int(reach*1e5)/1e5:g}' if recipe.sparsity is not None else f'none: it ends {_end(recipe)}')
 
 # %% ../nbs/api/14_desk.ipynb #dcc507b8
-def _differing(recipe, usual): return {f.name: v for f in fields(Recipe) if (v := getattr(recipe, f.name)) != getattr(usual, f.name) and f.name not in ('arch', 'dataset')}
+def _differing(recipe, usual):
+    return {f.name: v for f in fields(Recipe) if (v := getattr(recipe, f.name)) != getattr(usual, f.name) and f.name not in ('arch', 'dataset')}
 
 def as_code(
     recipe:Recipe,
@@ -154,7 +161,8 @@ def dead(self:Desk) -> list[str]:
 def done(self:Desk) -> bool:
     "Whether the target is reached"
     last, r = self.records[-1] if self.records else None, self.recipe
-    return last is not None and any(target is not None and last[what] >= target for what, target in (('sparsity', r.sparsity), ('prune_rate', r.final_prune_rate), ('cycle', r.max_cycles)))
+    targets = dict(sparsity=r.sparsity, prune_rate=r.final_prune_rate, cycle=r.max_cycles)
+    return last is not None and any(target is not None and last[what] >= target for what, target in targets.items())
 
 # %% ../nbs/api/14_desk.ipynb #f2d2103a
 @patch
@@ -217,4 +225,5 @@ def words(self:Desk) -> tuple[str, str]: # a cell, and a line for a shell; this 
     "The run on the desk, to take along"
     own = ', net=net'*(self.net is not None) + f', head={self.head!r}'*(self.head != 'head')
     data = None if isinstance(self.data, Dataset) else str(self.data)
-    return as_code(self.recipe, self.folder.path, data, own), '' if own or data is None or self.foreign or self.recipe.match else as_command(self.recipe, self.folder.path, data)
+    code = as_code(self.recipe, self.folder.path, data, own)
+    return code, '' if own or data is None or self.foreign or self.recipe.match else as_command(self.recipe, self.folder.path, data)

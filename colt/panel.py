@@ -147,7 +147,8 @@ const load = async program => {
 }
 async function render({model, el}) {
     const other = name => model.widget_manager.get_model(model.get(name).slice('IPY_MODEL_'.length)), paper = await other('paper')
-    const {react, restyle, purge, Plots} = await (loaded[model.get('program')] ??= other('program').then(load)).catch(e => { delete loaded[model.get('program')]; throw e })
+    const id = model.get('program'), forget = e => { delete loaded[id]; throw e }
+    const {react, restyle, purge, Plots} = await (loaded[id] ??= other('program').then(load)).catch(forget)
     const figure = document.createElement('div'), told = name => JSON.parse(paper.get(name)), clear = 'rgba(0,0,0,0)'
     const look = {paper_bgcolor: clear, plot_bgcolor: clear, modebar: {bgcolor: clear, color: '#888888', activecolor: '#aa3377'}}
     const all = () => { const {data, layout} = told('picture'); react(figure, data, {...layout, ...look}, CONFIG) }
@@ -211,9 +212,14 @@ def move_losses(self:Sheet,
         return len(curves)*2 == self._losses
 
 # %% ../nbs/api/15_panel.ipynb #6495075e
-_presses = {'Step': ('step-forward', 'Train, vote and prune once: one cycle. While it plays: hold after this cycle'), 'Play': ('play', 'Go on to the target'), 'Pause': ('pause', 'Hold after the batch at work'),
-            'Stop': ('stop', 'Give up the cycle at work; those that are finished stay'), 'Train the ticket': ('graduation-cap', 'Train the ticket of the cycle shown on the whole task. Not for a network of your own, which has no head to exchange'),
-            'Save ticket': ('save', 'Write the ticket of the cycle shown to a file'), 'Save figure': ('image', 'Write this figure as a page, and as a picture if that can be done here')}
+_presses = {
+    'Step': ('step-forward', 'Train, vote and prune once: one cycle. While it plays: hold after this cycle'),
+    'Play': ('play', 'Go on to the target'),
+    'Pause': ('pause', 'Hold after the batch at work'),
+    'Stop': ('stop', 'Give up the cycle at work; those that are finished stay'),
+    'Train the ticket': ('graduation-cap', 'Train the ticket of the cycle shown on the whole task. Not for a network of your own, which has no head to exchange'),
+    'Save ticket': ('save', 'Write the ticket of the cycle shown to a file'),
+    'Save figure': ('image', 'Write this figure as a page, and as a picture if that can be done here')}
 
 def _row(*knobs): return widgets.HBox(knobs).add_class('colt-row')
 def _knob(kind, label, wide, **more): return kind(description=label, style=dict(description_width='46px'), layout=widgets.Layout(flex=f'1 1 {wide}px'), **more)
@@ -241,7 +247,8 @@ class Console:
 # %% ../nbs/api/15_panel.ipynb #8624ae7e
 def _at_work(e): # where a training is, in words and as a bar
     share = (e.epoch - 1 + e.step/e.steps)/e.epochs
-    return f'cycle {e.cycle} · {escape(e.part)} · epoch {e.epoch} of {e.epochs} · batch {e.step} of {e.steps} · loss {e.loss:.3f} nats <progress value="{share:.3f}"></progress>'
+    told = f'cycle {e.cycle} · {escape(e.part)} · epoch {e.epoch} of {e.epochs} · batch {e.step} of {e.steps} · loss {e.loss:.3f} nats'
+    return f'{told} <progress value="{share:.3f}"></progress>'
 
 def _told(row): # what a cycle came to
     agreed = f"votes agree {row['agreement']['all']:.3f} (chance {row['agreement']['chance']:.3f})" if row['agreement'] else ''
@@ -253,7 +260,7 @@ def _told(row): # what a cycle came to
 def _costs(records, recipe): # a table of what is spent, and of what will be
     rows = budget(records, recipe)
     def cell(v, key): return '–' if v is None else f'{v:,.1f} s' if key == 'seconds' else f'{v:,.0f}'
-    def line(*cells, of='td'): return '<tr>' + ''.join(f'<{"td" if i and of == "td" else "th"}>{c}</{"td" if i and of == "td" else "th"}>' for i, c in enumerate(cells)) + '</tr>'
+    def line(*cells, of='td'): return '<tr>' + ''.join(f'<{tag}>{c}</{tag}>' for tag, c in zip(['th'] + [of]*len(cells), cells)) + '</tr>'
     told = (line(what, *(cell(v[i], k) for k, v in rows.items())) for i, what in enumerate(('so far', 'to the target, about')))
     return f'<table class="colt-costs">{line("", "cycles", "epochs", "images seen", "training time", of="th")}{"".join(told)}</table>'
 
@@ -278,7 +285,8 @@ _style = """<style>
 .colt-lab .colt-costs {font-variant-numeric: tabular-nums; color: var(--jp-ui-font-color1, #222)}
 .colt-lab .colt-costs td, .colt-lab .colt-costs th {padding: 0 14px 0 0; text-align: right; font-weight: normal}
 .colt-lab .colt-costs tr:first-child th {color: var(--jp-ui-font-color2, #666)}
-.colt-lab pre {white-space: pre-wrap; user-select: all; font-size: 12px; line-height: 16px; margin: 4px 0; padding: 6px 8px; background: var(--jp-layout-color2, #f4f4f4); color: var(--jp-ui-font-color1, #222)}
+.colt-lab pre {white-space: pre-wrap; user-select: all; font-size: 12px; line-height: 16px; margin: 4px 0; padding: 6px 8px}
+.colt-lab pre {background: var(--jp-layout-color2, #f4f4f4); color: var(--jp-ui-font-color1, #222)}
 .colt-lab .js-plotly-plot .main-svg {background: transparent !important}
 .colt-lab .js-plotly-plot :is(.cartesianlayer, .infolayer) text:not(.bartext) {fill: var(--jp-ui-font-color1, #222) !important}
 .colt-lab button.colt-copy {font-size: 11px; cursor: pointer}
@@ -302,13 +310,15 @@ class View:
         for knob in (self.console.cycle, self.console.layer, self.console.beside): knob.observe(lambda _: self._soon(), 'value')
 
     @property
-    def row(self) -> dict[str, Any]|None: return self.desk.records[min(self.console.cycle.value, len(self.desk.records) - 1)] if self.desk.records else None # of the cycle that is shown
+    def row(self) -> dict[str, Any]|None: # of the cycle that is shown
+        return self.desk.records[min(self.console.cycle.value, len(self.desk.records) - 1)] if self.desk.records else None
     @property
     def follows(self) -> bool: # a training is shown
         there = self.console.cycle.value == self.console.cycle.max or (self.row is not None and self.row['cycle'] == self._at)
         return self.player.busy and there
     @property
-    def beside(self) -> dict[str, list[dict[str, Any]]]: return {n: RunFolder(self.desk.out/n).records()} if (n := self.console.beside.value) else {} # another run's name, and its records
+    def beside(self) -> dict[str, list[dict[str, Any]]]: # another run's name, and its records
+        return {n: RunFolder(self.desk.out/n).records()} if (n := self.console.beside.value) else {}
 
 # %% ../nbs/api/15_panel.ipynb #1af29b78
 @patch

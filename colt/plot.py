@@ -165,7 +165,8 @@ def magnitude_traces(
         size, i = np.abs(w[living]), np.clip(np.digitize(np.abs(w[living]), edges) - 1, 0, bins - 1)
         from_ = np.bincount(i, np.abs(began[living]), bins)/np.maximum(1, np.bincount(i, minlength=bins))
         return go.Scatter(x=edges[:-1], y=np.histogram(size, edges)[0], name=name, mode='lines', line=dict(color=color, shape='hv', **style), showlegend=False,
-                          customdata=np.stack([edges[1:], from_], 1), hovertemplate='%{y:,} weights of |w| %{x:.4f} to %{customdata[0]:.4f}; at θ0 their mean was %{customdata[1]:.4f}')
+                          customdata=np.stack([edges[1:], from_], 1),
+                          hovertemplate='%{y:,} weights of |w| %{x:.4f} to %{customdata[0]:.4f}; at θ0 their mean was %{customdata[1]:.4f}')
     traces = [curve(began, 'θ0', '#888888', dash='dot')]
     for i, w in found.items():
         color, limit = COLORS[i % len(COLORS)], _threshold(w, living, cycle.votes[i][layer].numpy(force=True)) if cycle.votes else None
@@ -248,7 +249,8 @@ def loss_traces(
     def pair(i, name, c):
         line, color = dict(name=name, showlegend=False, hovertemplate='%{y:.3f} after %{x:.2f} epochs'), COLORS[i % len(COLORS)]
         return [go.Scatter(x=c['epoch'], y=c['loss'], mode='lines' if len(c['epoch']) > 1 else 'markers', line_color=color, **line),
-                go.Scatter(x=c['valid_epoch'], y=c['valid_loss'], mode='markers', marker=dict(color=color, symbol='diamond', size=7 if len(c['valid_epoch']) <= 20 else 4, line=dict(width=1, color='white')), **line | {'name': f'{name}, validation'})]
+                go.Scatter(x=c['valid_epoch'], y=c['valid_loss'], mode='markers', **line | {'name': f'{name}, validation'},
+                           marker=dict(color=color, symbol='diamond', size=7 if len(c['valid_epoch']) <= 20 else 4, line=dict(width=1, color='white')))]
     return [t for i, (name, c) in enumerate(curves.items()) for t in pair(i, name, c)]
 
 # %% ../nbs/api/12_plot.ipynb #945718b9
@@ -279,7 +281,10 @@ def _rooms(close, layers):
     gap, total = 84, sum(heights) + 84*(len(heights) - 1)
     specs: list = [[{}, {}], [{}, {}], [{}, {}] if close else [{'colspan': 2}, None]] + [[{'colspan': 2}, None]]*close
     fig = make_subplots(len(heights), 2, specs=specs, row_heights=heights, vertical_spacing=gap/total, horizontal_spacing=.11)
-    return fig.update_layout(height=total + 126, template=None, autosize=True, barmode='stack', bargap=.25, margin=dict(l=8, r=8, t=72, b=24), hovermode='closest', showlegend=False, font_size=12).update_xaxes(gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=True).update_yaxes(gridcolor='rgba(128,128,128,.25)', zeroline=False, automargin=False)
+    fig.update_layout(height=total + 126, template=None, autosize=True, barmode='stack', bargap=.25, margin=dict(l=8, r=8, t=72, b=24),
+                      hovermode='closest', showlegend=False, font_size=12)
+    lines = dict(gridcolor='rgba(128,128,128,.25)', zeroline=False)
+    return fig.update_xaxes(**lines, automargin=True).update_yaxes(**lines, automargin=False)
 
 def _fill(fig, r, c, traces, title, x=None, y=None):
     "Put traces into one of the rooms, under a title of two lines"
@@ -287,7 +292,8 @@ def _fill(fig, r, c, traces, title, x=None, y=None):
     if traces: fig.add_traces(traces, rows=r, cols=c)
     there.xaxis.update(x or {})
     there.yaxis.update(y or {})
-    fig.add_annotation(text=f'<b>{title[0]}</b><br><span style="font-size:11px">{title[1] or " "}</span>', x=there.xaxis.domain[0], y=there.yaxis.domain[1], xref='paper', yref='paper', xanchor='left', yanchor='bottom', align='left', showarrow=False, font_size=13)
+    fig.add_annotation(text=f'<b>{title[0]}</b><br><span style="font-size:11px">{title[1] or " "}</span>', showarrow=False, font_size=13, align='left',
+                       x=there.xaxis.domain[0], y=there.yaxis.domain[1], xref='paper', yref='paper', xanchor='left', yanchor='bottom')
 
 # %% ../nbs/api/12_plot.ipynb #df55e2ee
 def _key(*pairs): return ' '.join(f'<span style="color:{color}">■</span> {escape(name)}' for name, color in pairs)
@@ -308,7 +314,7 @@ def _accuracies(records, beside):
     others = [t.update(name=f'{name}: {t.name}', line=dict(color=color, dash='dot')) for (name, rows), color in zip(beside.items(), _OTHERS)
               for t in accuracy_traces(rows, _stretched) if t.name.startswith('ticket')]
     for t in own + others: t.hovertemplate = 'cycle %{customdata[0]}, %{customdata[1]:.2f} % sparse: %{y:.2f} %'
-    told = [(n, c) for n, c in zip(names, COLORS)] + [('ticket', COLORS[5])]*any(r['ticket'] for r in records) + [('controls', '#777777')]*any('controls' in r for r in records)
+    told = [*zip(names, COLORS)] + [('ticket', COLORS[5])]*any(r['ticket'] for r in records) + [('controls', '#777777')]*any('controls' in r for r in records)
     return own + others, ('Test accuracy (%) against sparsity', _key(*told, *zip(beside, _OTHERS)))
 
 _OTHERS = '#ee7733', '#009988' # of other runs
@@ -322,33 +328,43 @@ def _beside_its_scale(trace, there):
     return trace.update(colorbar=dict(title=None, thickness=8, len=high - low, y=(low + high)/2, x=right + .003, ticktext=[f'{t} %' for t in trace.colorbar.ticktext]))
 
 def _alarm(records):
-    soon = in_danger(records[-1]) if records else {}
-    return '⚠ ' + ', '.join(f"{_short(n)} {'is gone' if not v else f'lasts {v:.1f} more votes'}" for n, v in sorted(soon.items(), key=lambda item: item[1])[:2]) if soon else ''
+    soon = sorted((in_danger(records[-1]) if records else {}).items(), key=lambda item: item[1])
+    return '⚠ ' + ', '.join(f"{_short(n)} {'is gone' if not v else f'lasts {v:.1f} more votes'}" for n, v in soon[:2]) if soon else ''
 
 def _close_up(fig, cycle, layer, image):
     "One layer from the inside, into the last two rooms"
     tiles, drawn = filter_map(cycle, layer, image), magnitude_traces(cycle, layer)
     parts = [(r.part, COLORS[i % len(COLORS)]) for i, r in enumerate(cycle.runs)] if len(drawn) > 1 else []
-    _fill(fig, 4, 1, [tiles], (f"{_short(layer)}: {tiles.meta['shown']:,} of {tiles.meta['of']:,} filters", _key(*tiles.meta['key'])), x=dict(visible=False, constrain='domain', constraintoward='left'), y=dict(visible=False, autorange='reversed', constrain='domain', constraintoward='top', scaleanchor='x7'))
-    _fill(fig, 3, 2, drawn, (f'{_short(layer)}: living weights by |w|', _key(*parts[:4]) + ' …'*(len(parts) > 4) + ' ' + _key(('θ0', '#888888')) + (' ┆ threshold' if parts else ' (trained weights not kept)'*bool(cycle.runs))))
+    _fill(fig, 4, 1, [tiles], (f"{_short(layer)}: {tiles.meta['shown']:,} of {tiles.meta['of']:,} filters", _key(*tiles.meta['key'])),
+          x=dict(visible=False, constrain='domain', constraintoward='left'),
+          y=dict(visible=False, constrain='domain', constraintoward='top', autorange='reversed', scaleanchor='x7'))
+    key = _key(*parts[:4]) + ' …'*(len(parts) > 4) + ' ' + _key(('θ0', '#888888'))
+    _fill(fig, 3, 2, drawn, (f'{_short(layer)}: living weights by |w|', key + (' ┆ threshold' if parts else ' (trained weights not kept)'*bool(cycle.runs))))
 
 def _promise(fig, at_work):
     "What will be seen here"
-    for r, c, when in ((1, 1, '' if at_work else 'with the first batch'), (1, 2, 'after the first cycle'), (2, 1, 'after the first cycle'), (2, 2, 'after the first vote'), (3, 1, 'after the first vote')):
-        axes = fig.get_subplot(r, c)
-        if when: fig.add_annotation(text=when, x=sum(axes.xaxis.domain)/2, y=sum(axes.yaxis.domain)/2, xref='paper', yref='paper', xanchor='center', yanchor='middle', showarrow=False, opacity=.6)
+    rooms = {(1, 1): 'with the first batch', (1, 2): 'after the first cycle', (2, 1): 'after the first cycle', (2, 2): 'after the first vote', (3, 1): 'after the first vote'}
+    for room, when in list(rooms.items())[at_work:]: # the losses are drawn while it is at work
+        axes = fig.get_subplot(*room)
+        fig.add_annotation(text=when, x=sum(axes.xaxis.domain)/2, y=sum(axes.yaxis.domain)/2, xref='paper', yref='paper',
+                           xanchor='center', yanchor='middle', showarrow=False, opacity=.6)
 
 # %% ../nbs/api/12_plot.ipynb #4247727b
-_KEPT, _MARKS, _upside_down = _key(*((k.removesuffix(' kept'), c) for k, c in _kept.items())), ' ◆ agreement ○ chance', dict(autorange='reversed', type='category')
+_KEPT, _MARKS = _key(*((k.removesuffix(' kept'), c) for k, c in _kept.items())), ' ◆ agreement ○ chance'
+_upside_down = dict(autorange='reversed', type='category')
 
 def _cycle_rooms(row, curves=None, cycle=None, layer='', image=None):
     "A page with what changes from cycle to cycle: the losses, the votes, and one layer from the inside"
     losses, layers = curves_of(row) if curves is None else curves, list(map(_short, row['layers']))
-    fig = deepcopy(_rooms(cycle is not None, len(layers))).update_layout(margin_l=max(36, 12 + ceil(6.4*max(map(len, layers), default=0)))) # room for the names of the layers, from the beginning
-    _fill(fig, 1, 1, loss_traces(losses), ('Loss (nats) by epoch', _key(*zip(losses, COLORS)) + ' ◆ validation'*bool(losses)), x=_whole(row) if curves is None else {}, y=dict(rangemode='tozero'))
-    _fill(fig, 2, 2, vote_traces(row), (f"Kept (%), by layer, in cycle {row['cycle']}", _KEPT + _MARKS*bool(row['agreement'])), x=dict(range=[0, 102]), y=_upside_down | dict(showticklabels=False))
+    fig = deepcopy(_rooms(cycle is not None, len(layers)))
+    fig.layout.margin.l = max(36, 12 + ceil(6.4*max(map(len, layers), default=0))) # room for the names of the layers, from the beginning
+    _fill(fig, 1, 1, loss_traces(losses), ('Loss (nats) by epoch', _key(*zip(losses, COLORS)) + ' ◆ validation'*bool(losses)),
+          x=_whole(row) if curves is None else {}, y=dict(rangemode='tozero'))
+    _fill(fig, 2, 2, vote_traces(row), (f"Kept (%), by layer, in cycle {row['cycle']}", _KEPT + _MARKS*bool(row['agreement'])),
+          x=dict(range=[0, 102]), y=_upside_down | dict(showticklabels=False))
     if cycle is not None: _close_up(fig, cycle, layer or next(iter(row['layers']), ''), image)
-    for axis in ('x3', 'x5')*bool(row['parts']): fig.add_shape(type='rect', x0=row['cycle'] - .5, x1=row['cycle'] + .5, y0=0, y1=1, xref=axis, yref=f'y{axis[1:]} domain', line=dict(color='#888888', width=3))
+    for axis in ('x3', 'x5')*bool(row['parts']): # a frame around the cycle
+        fig.add_shape(type='rect', x0=row['cycle'] - .5, x1=row['cycle'] + .5, y0=0, y1=1, xref=axis, yref=f'y{axis[1:]} domain', line=dict(color='#888888', width=3))
     return fig
 
 # %% ../nbs/api/12_plot.ipynb #ebed5fbf
@@ -356,8 +372,10 @@ def _run_rooms(fig, records, beside):
     "The same page with what belongs to the run as a whole: its accuracy, the survival of its layers, and its votes, cycle by cycle"
     accuracies, title = _accuracies(records, beside)
     _fill(fig, 1, 2, accuracies, title, x=_ticks([*records, *(r for rows in beside.values() for r in rows)]), y=_span(accuracies))
-    _fill(fig, 2, 1, [_beside_its_scale(survival_map(records), fig.get_subplot(2, 1))], ('Weights alive, by layer and cycle', _alarm(records)), x=_cycles(records), y=_upside_down)
-    _fill(fig, 3, 1, overlap_traces(records), ('Kept (%), by cycle', _KEPT + _MARKS*any(r['agreement'] for r in records)), x=_cycles(records), y=dict(range=[0, 101]))
+    alive = _beside_its_scale(survival_map(records), fig.get_subplot(2, 1))
+    _fill(fig, 2, 1, [alive], ('Weights alive, by layer and cycle', _alarm(records)), x=_cycles(records), y=_upside_down)
+    key = _KEPT + _MARKS*any(r['agreement'] for r in records)
+    _fill(fig, 3, 1, overlap_traces(records), ('Kept (%), by cycle', key), x=_cycles(records), y=dict(range=[0, 101]))
     return fig.update_layout(template='plotly_white')
 
 # %% ../nbs/api/12_plot.ipynb #5e760cc4
@@ -387,15 +405,19 @@ def story(
     moving, titles = max(len(p.data) for p in pages), len(pages[-1].layout.annotations)
     for p in pages: p.add_traces([go.Scatter(visible=False)]*(moving - len(p.data))) # where weights were not kept
     fig = _run_rooms(pages[-1], records, beside or {})
-    fig.frames = [dict(name=str(r['cycle']), data=p.data[:moving], traces=list(range(moving)),
-                       layout=dict(shapes=p.layout.shapes, annotations=[*p.layout.annotations[:titles], *fig.layout.annotations[titles:]]) | _top([p], '6', 'y')) for r, p in zip(records, pages)]
+    def frame(r, p):
+        told = dict(shapes=p.layout.shapes, annotations=[*p.layout.annotations[:titles], *fig.layout.annotations[titles:]])
+        return dict(name=str(r['cycle']), data=p.data[:moving], traces=list(range(moving)), layout=told | _top([p], '6', 'y'))
+    fig.frames = list(map(frame, records, pages))
     fig.update_layout(_top(pages, '', 'x') | _top(pages, '', 'y') | _top(pages, '6', 'x') | _top(pages[-1:], '6', 'y')) # nothing leaves the picture
-    now = dict(mode='immediate', frame=dict(duration=0, redraw=True), transition=dict(duration=0))
-    steps = [dict(label=f"{r['cycle']}", method='animate', args=[[str(r['cycle'])], now]) for r in records]
-    play = dict(label='▶ play', method='animate', args=[None, dict(mode='immediate', fromcurrent=True, frame=dict(duration=700, redraw=True), transition=dict(duration=0))])
-    stop = dict(label='❚❚', method='animate', args=[[None], now])
-    return fig.update_layout(sliders=[dict(steps=steps, active=len(steps) - 1, currentvalue=dict(prefix='cycle '), x=.22, len=.78, y=0, yanchor='top', pad=dict(t=36))], height=fig.layout.height + 90,
-                             updatemenus=[dict(type='buttons', direction='right', buttons=[play, stop], showactive=False, x=0, xanchor='left', y=0, yanchor='top', pad=dict(t=44))])
+    def animate(label, name, ms=0):
+        how = dict(mode='immediate', fromcurrent=name is None, frame=dict(duration=ms, redraw=True), transition=dict(duration=0))
+        return dict(label=label, method='animate', args=[name, how])
+    steps = [animate(f"{r['cycle']}", [str(r['cycle'])]) for r in records]
+    buttons = [animate('▶ play', None, 700), animate('❚❚', [None])]
+    slider = dict(steps=steps, active=len(steps) - 1, currentvalue=dict(prefix='cycle '), x=.22, len=.78, y=0, yanchor='top', pad=dict(t=36))
+    menu = dict(type='buttons', direction='right', buttons=buttons, showactive=False, x=0, xanchor='left', y=0, yanchor='top', pad=dict(t=44))
+    return fig.update_layout(sliders=[slider], updatemenus=[menu], height=fig.layout.height + 90)
 
 def _top(pages, room, letter):
     "The end of an axis that is wide enough for these pages, or nothing if no curve is there"
@@ -415,10 +437,11 @@ def _band(kind, color, key, scale, row):
     x, mean, half = (list(t) for t in zip(*_points(kind, key))) if any(_points(kind, key)) else ([], [], [])
     right = [_stretched({'sparsity': s}) for s in x]
     name = f"{kind.name} ({len(kind.runs)} seed{'s'*(len(kind.runs) > 1)})"
-    line = go.Scatter(x=right, y=[scale*m for m in mean], name=name, legendgroup=name, showlegend=row == 1, mode='lines+markers', line_color=color, customdata=[100*s for s in x],
-                      hovertemplate='%{customdata:.2f} % sparse: %{y:,.4g}')
+    line = go.Scatter(x=right, y=[scale*m for m in mean], name=name, legendgroup=name, showlegend=row == 1, mode='lines+markers', line_color=color,
+                      customdata=[100*s for s in x], hovertemplate='%{customdata:.2f} % sparse: %{y:,.4g}')
     edge = [scale*(m + h) for m, h in zip(mean, half) if h is not None] + [scale*(m - h) for m, h in zip(mean, half) if h is not None][::-1]
-    band = go.Scatter(x=right + right[::-1], y=edge, fill='toself', fillcolor=color, opacity=.18, mode='lines', line_width=0, hoverinfo='skip', legendgroup=name, showlegend=False)
+    band = go.Scatter(x=right + right[::-1], y=edge, fill='toself', fillcolor=color, opacity=.18, mode='lines', line_width=0,
+                      hoverinfo='skip', legendgroup=name, showlegend=False)
     return [band, line] if edge else [line]
 
 def compare_figure(
@@ -431,11 +454,13 @@ def compare_figure(
     for i, kind in enumerate(kinds):
         for row, (key, scale) in enumerate(panels.values(), 1): fig.add_traces(_band(kind, COLORS[i % len(COLORS)], key, scale, row), rows=row, cols=1)
     fig.update_annotations(x=0, xanchor='left', font_size=14)
-    fig.update_xaxes(_ticks([r for k in kinds for rows in k.records.values() for r in rows])).update_xaxes(title='sparsity', row=3, col=1).update_yaxes(rangemode='tozero', row=2, col=1).update_yaxes(rangemode='tozero', row=3, col=1)
+    fig.update_xaxes(_ticks([r for k in kinds for rows in k.records.values() for r in rows])).update_xaxes(title='sparsity', row=3, col=1)
+    for row in 2, 3: fig.update_yaxes(rangemode='tozero', row=row, col=1)
     return fig.update_layout(template='plotly_white', height=820, margin=dict(l=10, r=10, t=40, b=10), hovermode='closest', legend=dict(orientation='h', y=-.08))
 
 # %% ../nbs/api/12_plot.ipynb #9b3e5061
-CONFIG: dict[str, Any] = dict(displaylogo=False, displayModeBar='hover', modeBarButtonsToRemove=['select2d', 'lasso2d', 'sendChartToCloud']) # how a page draws: nothing is sent elsewhere
+CONFIG: dict[str, Any] = dict( # how a page draws: nothing is sent elsewhere
+    displaylogo=False, displayModeBar='hover', modeBarButtonsToRemove=['select2d', 'lasso2d', 'sendChartToCloud'])
 
 def save_page(
     path:str|Path, # an HTML file, 5 MB
@@ -448,8 +473,10 @@ def save_page(
     page = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>{_style}</head>'
     write_whole(path, (page + f'<body><h1>{escape(title)}</h1>{drawn}{"".join(more)}</body></html>').encode())
 
-_style = ('<style>body {font-family: system-ui, sans-serif; margin: 1.5rem auto; max-width: 60rem; padding: 0 .5rem} h1 {font-size: 1.3rem} h2 {font-size: 1.1rem} div.wide {overflow-x: auto} '
-          'table {border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums} td, th {padding: .2rem .6rem; text-align: left; border-bottom: 1px solid #ddd}</style>')
+_style = ('<style>body {font-family: system-ui, sans-serif; margin: 1.5rem auto; max-width: 60rem; padding: 0 .5rem} '
+          'h1 {font-size: 1.3rem} h2 {font-size: 1.1rem} div.wide {overflow-x: auto} '
+          'table {border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums} '
+          'td, th {padding: .2rem .6rem; text-align: left; border-bottom: 1px solid #ddd}</style>')
 
 def save_report(
     records:list[dict[str, Any]], # lines of `cycles.jsonl`, at least one
@@ -469,8 +496,8 @@ def save_comparison(
     path:str|Path, # an HTML file, 5 MB
 ):
     "Write `compare_figure`, the table and what differs as a page"
-    rows = [[f"{100*r['level']:g} %", r['kind'], r['seeds'], f"{r['prunings']:.1f}", f"{100*r['sparsity']:.2f} %", accuracy_told(r), f"{r['samples_seen']:,.0f}", f"{r['seconds']:.1f}", r['verdict']]
-            for r in table(kinds)]
+    rows = [[f"{100*r['level']:g} %", r['kind'], r['seeds'], f"{r['prunings']:.1f}", f"{100*r['sparsity']:.2f} %", accuracy_told(r),
+             f"{r['samples_seen']:,.0f}", f"{r['seconds']:.1f}", r['verdict']] for r in table(kinds)]
     save_page(path, 'Runs compared', compare_figure(kinds), '<h2>The first ticket that is at least so sparse</h2>',
               _html_table(['at', 'run', 'seeds', 'prunings', 'sparsity', 'test accuracy (95 %)', 'images seen', 'seconds', 'against the first'], rows),
               '<h2>What differs between the recipes</h2>', _html_table(['setting', *(k.name for k in kinds)], [[n, *values] for n, values in differences(kinds).items()]))

@@ -403,7 +403,9 @@ def plan_transfer(
     was, rows = source.recipe, source.records()
     if not rows: raise ValueError(f"'{source.path}' has no finished cycle, so there is no ticket yet")
     if source.about()['transfer']: raise ValueError(f"'{source.path}' is a transfer itself; take the run that its tickets come from: {source.about()['transfer']['from']}")
-    if (was.arch, was.stem) != (recipe.arch, recipe.stem): raise ValueError(f"the tickets of '{source.path}' are of {was.arch} with a {was.stem} stem, not of {recipe.arch} with a {recipe.stem} stem; leave the architecture out")
+    if (was.arch, was.stem) != (recipe.arch, recipe.stem):
+        raise ValueError(f"the tickets of '{source.path}' are of {was.arch} with a {was.stem} stem, "
+                         f'not of {recipe.arch} with a {recipe.stem} stem; leave the architecture out')
     if lost := [n for n in numbers if not 0 <= n < len(rows)]: raise ValueError(f"'{source.path}' has no cycle {lost[0]}; it has 0 to {len(rows) - 1}")
     names = [p['name'] for p in rows[0]['parts']]
     letters = dict(zip('ABCDEFGHIJKLMNOPQRSTUVWXYZ', names)) | {n: n for n in names} | {'': '', 'full': ''}
