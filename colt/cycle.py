@@ -82,7 +82,7 @@ def first_mask(
     most, rate = highest(net, mask, recipe, head)
     for name, target, top in ('sparsity', recipe.sparsity, most), ('final_prune_rate', recipe.final_prune_rate, rate):
         if target is not None and target > top:
-            raise ValueError(f"{name} {target}: out of reach; with these ratios the highest that {recipe.arch} can reach is {int(top*1e5)/1e5}")
+            raise ValueError(f"{name} {target}: out of reach; these ratios lead to at most {int(top*1e5)/1e5}")
     return mask
 
 def _check_head(net, head):

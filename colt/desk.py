@@ -60,8 +60,8 @@ def outlook(
     return dict(dataset=f"{classes} classes, {'×'.join(map(str, shape))} pixels",
                 arch=f'{sum(m.numel() for m in mask.values()):,} prunable weights',
                 prune_type='what all partitions keep' if recipe.prune_type == 'colt' else 'one network',
-                partition=f"{'up to '*bool(classes % recipe.partition)}{each} classes in each" if recipe.partition > 1 else 'all classes',
-                ratio=f'{_kinds(recipe)}, by each vote',
+                partition=f"{'up to '*bool(classes % recipe.partition)}{each} class{'es'*(each > 1)} in each" if recipe.partition > 1 else 'all classes',
+                ratio=f'{_kinds(recipe)}, each vote',
                 prune_strategy='all layers of a kind' if recipe.prune_strategy == 'global' else 'each layer alone',
                 end_iter='of each training', lr=f'of {recipe.optimizer}', seed='of all that is random',
                 sparsity=f'sparsity, at most {int(reach*1e5)/1e5:g}' if recipe.sparsity is not None else f'none: it ends {_end(recipe)}')
@@ -84,12 +84,12 @@ def as_code(
     start = f'Recipe.default({recipe.arch!r}, {recipe.dataset!r}{settings})' if known else f'Recipe(arch={recipe.arch!r}, dataset={recipe.dataset!r}{settings})'
     images = {'data': '', None: ', images'}.get(data, f', {data!r}')
     return f'''from pathlib import Path
-from colt.runs import carry_out, create_run, plan, resume_run
+from colt.runs import RunFolder, carry_out, create_run, plan, resume_run
 from colt.train import Recipe
 
 recipe = {start}
 run, path = plan(recipe{images}{own}), Path({str(path)!r})
-for row in carry_out(run, resume_run(run, path) if path.exists() else create_run(run, path)):
+for row in carry_out(run, resume_run(run, path) if RunFolder(path).exists() else create_run(run, path)):
     print(f"cycle {{row['cycle']}}: {{row['sparsity']:.1%}} sparse")'''
 
 # %% ../nbs/api/14_desk.ipynb #0868f421

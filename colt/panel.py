@@ -41,8 +41,9 @@ _choices: dict[str, tuple[str, ...]] = {'dataset': tuple(DATASETS), 'arch': tupl
 def _field(name):
     shared = dict(description=_labels[name], layout=widgets.Layout(width='204px', margin='1px'), style=dict(description_width='84px'))
     if name in _choices: return widgets.Dropdown(options=_choices[name], **shared)
-    return (widgets.IntText if name in ('partition', 'end_iter', 'seed') else widgets.FloatText)(**shared)
+    return widgets.FloatText(**shared) # an IntText would show what was typed, such as 2.5, and tell the kernel a 2
 
+def _whole(v): return int(v) if v.is_integer() and abs(v) < 2**53 else v # a number of the page; beyond that it has no units
 def _value(recipe, name): return max(recipe.rates.values()) if name == 'ratio' else getattr(recipe, name) or 0
 
 # %% ../nbs/api/15_panel.ipynb #82f5f3b3
@@ -59,7 +60,7 @@ class Form:
         changed:Callable[[], None], # called when a field has changed
         own:bool=False, # images or network are not the recipe's: there is nothing to choose
     ):
-        self.changed, self.own, self._filling = changed, own, False
+        self.changed, self.own, self._filling, self._parts = changed, own, False, 2 # partitions, when LTH is left
         self.fields = {name: _field(name) for name in _labels}
         self.words = {name: widgets.HTML(layout=widgets.Layout(flex='1', min_width='0')) for name in _labels}
         for name in ('dataset', 'arch')*own: self.fields[name].options = [getattr(recipe, name)]
@@ -85,7 +86,8 @@ def _fill(self:Form, values):
 @patch
 def read(self:Form) -> Recipe:
     "The recipe that the fields describe; raise `ValueError` if they can't be followed"
-    values = {n: f.value for n, f in self.fields.items() if n != 'ratio' and (n != 'sparsity' or self.base.sparsity is not None)}
+    values = {n: _whole(f.value) if n in ('partition', 'end_iter', 'seed') else f.value for n, f in self.fields.items()
+              if n != 'ratio' and (n != 'sparsity' or self.base.sparsity is not None)}
     if (rate := self.fields['ratio'].value) == _value(self.base, 'ratio'): return replace(self.base, **values) # the rates of some kinds may differ
     return replace(self.base, **values, **{f'{kind}_prune_ratio': rate for kind, old in self.base.rates.items() if old})
 
@@ -98,14 +100,14 @@ def able(self:Form, on:bool):
 @patch
 def _typed(self:Form, name, change):
     if self._filling: return
-    if name == 'prune_type': self._fill({'partition': 1 if change['new'] == 'lth' else 2})
+    if name == 'prune_type':
+        if change['new'] == 'lth': self._parts = self.fields['partition'].value
+        self._fill({'partition': 1 if change['new'] == 'lth' else self._parts})
     if name in ('dataset', 'arch'):
-        try: now = replace(self.read(), **{name: change['old']})
-        except ValueError: now = self.base
-        other = _unusual(now, self.fields['arch'].value, self.fields['dataset'].value)
-        self.base = replace(now, **other)
-        moved = other.keys() | {'ratio' for k in other if k.endswith('_prune_ratio')}
-        self._fill({n: _value(self.base, n) for n in self.fields if n in moved}) # what is typed in the others stays, also what can't be followed
+        rate_typed = self.fields['ratio'].value != _value(self.base, 'ratio')
+        other = _unusual(self.base, self.fields['arch'].value, self.fields['dataset'].value)
+        self.base = replace(self.base, **other)
+        self._fill({n: _value(self.base, n) for n in self.fields if n in other or (n == 'ratio' and not rate_typed)}) # what was typed stays
     self.changed()
 
 # %% ../nbs/api/15_panel.ipynb #b2d82a16
@@ -120,6 +122,7 @@ def say(self:Form,
 ) -> str: # the error, with the label of its field
     "Put a word beside each field, and an error beside the field that it is about"
     at = next((n for n in ('sparsity', *_labels) if error.startswith((n, f'{n}_')) or (n == 'ratio' and '_prune_ratio' in error)), 'arch') if error else None
+    if at and error.startswith(f'{at} '): error = error.partition(': ')[2] # its name and its value stand in the field
     for name, word in self.words.items(): word.value = _word(error, wrong=True) if name == at else _word(hints.get(name, ''))
     return f'{_labels[at]}: {error}' if at else ''
 
@@ -199,6 +202,7 @@ def show(self:Sheet,
     "Draw the whole figure"
     self.figure, self._losses = figure, losses
     with self.paper.hold_sync(): self.paper.picture, self.paper.losses = figure.to_json(), '{}'
+    self.remove_class('colt-behind')
 
 @patch
 def move_losses(self:Sheet,
@@ -274,10 +278,14 @@ def _copies(code, command): # what can be copied
 
 # %% ../nbs/api/15_panel.ipynb #f1de430e
 _style = """<style>
-.colt-lab .colt-form {display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); column-gap: 8px; overflow: hidden}
+.colt-lab .colt-form {display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); column-gap: 8px}
+.colt-lab .colt-form, .colt-lab .colt-form .widget-hbox {overflow: visible}
 .colt-lab .colt-row {flex-wrap: wrap}
 .jp-OutputArea-child:has(.colt-lab) + .jp-OutputArea-child {display: none}
 .colt-lab .colt-word {font-size: 11px; line-height: 14px; height: 28px; overflow: hidden; display: flex; align-items: center; color: var(--jp-ui-font-color2, #666)}
+.colt-lab .colt-word.colt-wrong {height: auto; min-height: 28px; position: relative; z-index: 1; background: var(--jp-layout-color1, white)}
+.colt-lab .colt-form .widget-html, .colt-lab .colt-form .widget-html-content {height: 28px; overflow: visible}
+.colt-lab .colt-behind {opacity: .4; transition: opacity .2s .5s}
 .colt-lab .colt-notice {min-height: 20px; line-height: 20px; color: var(--jp-ui-font-color1, #222)}
 .colt-lab .colt-wrong {color: var(--jp-error-color1, #b3261e); font-weight: 600}
 .colt-lab .colt-status {min-height: 40px; line-height: 20px; font-variant-numeric: tabular-nums}
@@ -365,6 +373,7 @@ def note(self:View, e:Progress):
     "A batch has been learned"
     if e.cycle != self._at or not self.curves: self.curves, self._at = {p.name: Curve() for p in self.desk.prepare().parts}, e.cycle
     self.curves.setdefault(e.part, Curve()).add(e)
+    if e.accuracy is not None: return # a validation: a point of the curve, and no batch
     first, self.event = self.event is None, e
     if first: return self.draw()
     if not self.sheet.due('words'): return
@@ -431,6 +440,7 @@ def _soon(self:View):
         self.draw()
     if getattr(self._quiet, 'on', False): return
     self.tell()
+    self.sheet.add_class('colt-behind') # until it is drawn
     if self._timer is not None: return
     self._timer = threading.Timer(.03, now)
     self._timer.start()
@@ -445,6 +455,7 @@ class Lab:
         net:nn.Module|None=None, # a network of your own, as wide as the largest part has classes; its weights are θ0
         head:str='head', # name of its last linear layer
     ):
+        if not isinstance(data, str|Path|Dataset): raise TypeError(f'data is a {type(data).__name__}; give a folder, or images made by colt.data.from_arrays, from_dataset or from_folder')
         opened = None if start is None or isinstance(start, Recipe) else start if isinstance(start, RunFolder) else RunFolder(start)
         recipe = opened.recipe if opened else start if isinstance(start, Recipe) else Recipe.default(device=usual_device())
         if net is not None and opened is None and recipe.arch in ARCHITECTURES: recipe = replace(recipe, arch=type(net).__name__) # a run of its own
@@ -456,6 +467,7 @@ class Lab:
         self.box = widgets.VBox([widgets.HTML(_style), self.form.box, self.console.box, self.sheet, self.console.foot]).add_class('colt-lab')
         self._frozen:Any = None # the output below the panel
         self._later:threading.Timer|None = None
+        self._pressing = threading.Lock()
         for knob in (self.console.cycle, self.console.layer): knob.observe(lambda _: self._put_off(), 'value')
         self._look()
 
@@ -486,14 +498,15 @@ def _look(self:Lab):
 
 @patch
 def _reached(self:Lab):
-    if self.desk.done: return 'The target is reached; a higher one goes on from here.'
+    if self.desk.done: return f"The target is reached{'; a higher one goes on from here' if self.recipe.sparsity is not None else ''}."
     return f"The run has ended here: the next cycle would have no weight in {', '.join(self.desk.dead)}. The tickets so far are good." if self.desk.dead else ''
 
 @patch
 def _press(self:Lab, name):
-    self.console.say()
-    try: getattr(self, name.lower().replace(' the ', ' ').replace(' ', '_'))()
-    except (OSError, ValueError) as e: self.console.say(str(e), wrong=True)
+    with self._pressing: # a page may send two clicks by two ways
+        self.console.say()
+        try: getattr(self, name.lower().replace(' the ', ' ').replace(' ', '_'))()
+        except (OSError, ValueError) as e: self.console.say(str(e), wrong=True)
 
 # %% ../nbs/api/15_panel.ipynb #870e7bf3
 @patch
@@ -566,15 +579,16 @@ def _put_off(self:Lab):
 @patch
 def _go(self:Lab, how):
     if not self.view.can: raise ValueError(self.desk.foreign or "the settings can't be followed; see the field that says why")
-    if not self.player.busy: self.player.work = self.desk.work
-    self._start(how)
+    self._start(how, self.desk.work)
 
 @patch
-def _start(self:Lab, how):
+def _start(self:Lab, how, work):
+    if self.player.gate.ended: self.player.join() # what was given up is unwound first
     self._thaw()
     self.console.say()
-    if not self.player.busy: self.view.curves, self.view.event = {}, None # what was given up is not drawn again
-    self.console.status.value = 'beginning …'
+    if not self.player.busy:
+        self.player.work, self.view.curves, self.view.event = work, {}, None # what was given up is not drawn again
+        self.console.status.value = 'beginning …'
     how()
     self.form.able(not self.player.busy)
     self.view.able()
@@ -611,7 +625,8 @@ def stop(self:Lab):
 def back(self:Lab,
     n:int, # a finished cycle, counted from 0; -1 for the last
 ):
-    "Look at a cycle"
+    "Look at a cycle; raise `ValueError` if there is none of this number"
+    if not -len(self.records) <= n < max(1, len(self.records)): raise ValueError(f'back {n}: the cycles are 0 to {len(self.records) - 1}')
     self.view.look(n % max(1, len(self.records)))
 
 # %% ../nbs/api/15_panel.ipynb #a38afd73
@@ -619,8 +634,7 @@ def back(self:Lab,
 def train_ticket(self:Lab):
     "Train the ticket of the cycle shown on the whole task, and write down how well it did"
     if self.player.busy or not self.view.row: raise ValueError('train_ticket: a cycle is at work, or there is none yet; let it end, or stop it')
-    self.player.work = partial(self.desk.judging, self.view.row['cycle'])
-    self._start(self.player.step)
+    self._start(self.player.step, partial(self.desk.judging, self.view.row['cycle']))
 
 @patch
 def save_ticket(self:Lab,

@@ -6,7 +6,7 @@
 __all__ = ['Gate', 'Player', 'Curve']
 
 # %% ../nbs/api/13_play.ipynb #f39666b5
-import threading
+import atexit, threading, weakref
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -77,6 +77,8 @@ class Gate:
         if self.ended: raise _Stopped
 
 # %% ../nbs/api/13_play.ipynb #faa55071
+_players = weakref.WeakSet[Any]()
+
 class Player:
     "Work in a thread, that can be stepped, held after any batch, and stopped"
     def __init__(self,
@@ -88,6 +90,7 @@ class Player:
         self.error:Exception|None = None # what failed it
         self._thread:threading.Thread|None = None
         self._left:int|None = None # items to go; None for all
+        _players.add(self)
 
     def __repr__(self): return f'Player({self.state})'
     @property
@@ -140,18 +143,22 @@ def _run(self:Player):
 
 # %% ../nbs/api/13_play.ipynb #8dcf26fb
 @patch
-def _order(self:Player, items):
-    self._left, self.state, self.error = items, 'running', None
-    self.gate.set()
+def _taken(self:Player, items):
+    "Give the order to the thread at work, or to a new one; False while one is leaving"
+    with self.gate.changed:
+        me, thread = threading.current_thread(), self._thread
+        going = self.busy and not self.gate.ended
+        if not going and thread is not None and thread is not me and thread.is_alive(): return False
+        self._left, self.state, self.error = items, 'running', None
+        self.gate.set()
+        if not going:
+            self._thread = threading.Thread(target=self._run, name='colt', daemon=True)
+            self._thread.start()
+        return True
 
 @patch
 def _go(self:Player, items):
-    with self.gate.changed:
-        if self.busy and not self.gate.ended: return self._order(items)
-    self.join()
-    self._order(items)
-    self._thread = threading.Thread(target=self._run, name='colt', daemon=True)
-    self._thread.start()
+    while not self._taken(items): self.join()
 
 @patch
 def step(self:Player):
@@ -166,14 +173,16 @@ def play(self:Player):
 # %% ../nbs/api/13_play.ipynb #1fedb15f
 @patch
 def pause(self:Player):
-    "Hold after the batch at work"
-    self.gate.set(shut=self.busy)
+    "Hold after the batch at work; what is given up is not held"
+    with self.gate.changed:
+        if not self.gate.ended: self.gate.set(shut=self.busy)
 
 @patch
 def stop(self:Player):
     "Give up the item at work, after its batch"
-    with self.gate.changed: self.state = 'running' if self.busy else self.state # until it is gone
-    self.gate.set(ended=True)
+    with self.gate.changed:
+        self.state = 'running' if self.busy else self.state # until it is gone
+        self.gate.set(ended=True)
 
 # %% ../nbs/api/13_play.ipynb #4f86f523
 @patch
@@ -193,6 +202,12 @@ def wait(self:Player):
         raise
     if self.state != 'paused': self.join()
     if self.error: raise self.error
+
+# %% ../nbs/api/13_play.ipynb #d2d50e86
+@atexit.register
+def _stop_all():
+    for p in _players: p.stop()
+    for p in _players: p.join(10)
 
 # %% ../nbs/api/13_play.ipynb #8ef53556
 class Curve:

@@ -72,7 +72,7 @@ def plan(
 # %% ../nbs/api/10_runs.ipynb #76f082ab
 def record(
     cycle:Cycle,
-    net:nn.Module, # any of the run's networks; only its layers are looked at
+    net:nn.Module|None=None, # any of the run's networks; without one, nobody knows the share of *all* weights that is dead
     before:dict|None=None, # the record of the cycle before
     ticket:Run|None=None, # the ticket, trained on the whole task
     controls:dict[str, Run]|None=None, # its controls, trained in the same way
@@ -80,7 +80,7 @@ def record(
     "One line of `cycles.jsonl`"
     agreed, told = cycle.agreement, ('valid_accuracy', 'test_accuracy', 'best_epoch', 'epochs', 'samples', 'seconds')
     so_far = before or dict(samples_seen=0, seconds=0.)
-    return dict(cycle=cycle.n, sparsity=cycle.sparsity, prune_rate=prune_rate(net, cycle.mask), layers=layer_sparsity(cycle.mask),
+    return dict(cycle=cycle.n, sparsity=cycle.sparsity, prune_rate=None if net is None else prune_rate(net, cycle.mask), layers=layer_sparsity(cycle.mask),
                 votes={n: list(t) for n, t in tally(list(cycle.votes), cycle.mask).items()} if cycle.votes else None, agreement=agreed and asdict(agreed),
                 parts=[dict(name=r.part, classes=list(r.classes), **{k: getattr(r, k) for k in told}, history=_columns(r.history)) for r in cycle.runs],
                 samples_seen=so_far['samples_seen'] + sum(r.samples for r in cycle.runs),

@@ -467,3 +467,20 @@ player.join(5)
 print(player.state)'''
     done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.split() == ['interrupted', 'paused', 'ready'], done.stdout + done.stderr
+
+
+def test_python_ends_after_the_thread_of_a_player():
+    program = '''
+import time
+from colt.play import Player
+def work(report):
+    try:
+        while True:
+            time.sleep(.01)
+            report(None)
+            if False: yield
+    finally: print('unwound')
+Player(work).play()
+time.sleep(.3)'''
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ['unwound'], '')
