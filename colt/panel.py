@@ -489,8 +489,8 @@ def _look(self:Lab):
         classes, shape = self.desk.size
         hints = {} if self.desk.foreign else outlook(self.desk.recipe, classes, shape, self.desk.net, self.desk.head)
     except (OSError, ValueError) as e:
-        self.console.say(self.form.say({}, str(e)), wrong=True)
-        return self.view.able()
+        self.view.able()
+        return self.console.say(self.form.say({}, str(e)), wrong=True)
     self.view.can = not self.desk.foreign
     self.form.say(hints)
     self.console.say(self.desk.foreign or self._reached())

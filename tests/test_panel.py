@@ -35,7 +35,7 @@ WAIT = '''() => { const notebook = jupyterapp.shell.currentWidget.content, run =
 
 
 def small(**kw): return Recipe.default('fc1', **dict(linear_prune_ratio=.4, end_iter=2, sparsity=.9) | kw)
-def long(**kw): return small(**dict(end_iter=30, sparsity=.3, evaluate='no') | kw)
+def long(**kw): return small(**dict(end_iter=60, patience=10_000, sparsity=.3, evaluate='no') | kw) # so that a hand is quicker
 def cell(recipe, out, lab='lab'): return f'from colt.panel import Lab\nfrom colt.train import Recipe\n{lab} = Lab({recipe!r}, out={out!r})\n{lab}'
 def folder(server, recipe, out): return RunFolder(server.root/out/recipe.name)
 
@@ -193,7 +193,8 @@ def test_wrong_input_is_told_beside_the_field_and_nothing_is_written(tab, jupyte
     for name, (value, right, says) in WRONG.items():
         put(tab, name, value)
         field(tab, name).locator('.colt-wrong', has_text=says).wait_for()
-        assert wrong.count() == 1 and button(tab, 'Step').is_disabled() and button(tab, 'Play').is_disabled()
+        pages.until(tab, lambda: button(tab, 'Step').is_disabled() and button(tab, 'Play').is_disabled())
+        assert wrong.count() == 1
         put(tab, name, right)
         pages.until(tab, lambda: not wrong.count() and not button(tab, 'Step').is_disabled())
     assert not (jupyter.root/'wrong').exists()
@@ -230,7 +231,9 @@ def test_a_run_is_stepped_played_and_looked_back_on(tab, jupyter, record_propert
     ends(tab)
     shows(tab, run)
     rows = run.records()
-    assert rows[-1]['sparsity'] >= .9 and f'{100*rows[-1]["sparsity"]:.2f} % sparse' in words(tab) and button(tab, 'Step').is_disabled()
+    comes(tab, f'{100*rows[-1]["sparsity"]:.2f} % sparse')
+    pages.until(tab, lambda: button(tab, 'Step').is_disabled())
+    assert rows[-1]['sparsity'] >= .9
     top.append(lab(tab).locator('.js-plotly-plot').bounding_box()['y'])
     assert max(top) - min(top) < 1, f'the figure jumps: {top}'
     pages.slide(tab, 'cycle', 1)
@@ -246,7 +249,7 @@ def test_a_run_is_stepped_played_and_looked_back_on(tab, jupyter, record_propert
     tab.reload()
     pages.ready(tab)
     shows(tab, run, 1, layer='body.3.weight')
-    assert 'cycle 1:' in words(tab)
+    comes(tab, 'cycle 1:')
 
 
 def test_without_a_kernel_the_run_is_seen_as_a_figure(page, jupyter):
@@ -296,8 +299,9 @@ def test_the_keyboard_alone_steps_and_looks_back(tab, jupyter):
 
 
 def test_held_and_stopped_in_the_middle_it_goes_on_to_the_same_bits(tab, jupyter, tmp_path):
-    recipe = long(end_iter=60)
+    recipe = long(end_iter=120)
     jupyter.open(tab, [cell(recipe, 'held')])
+    pages.plot(tab)                                                       # a page that still reads plotly's program is slow
     run = folder(jupyter, recipe, 'held')
     def halfway():
         button(tab, 'Step').click()
@@ -307,9 +311,10 @@ def test_held_and_stopped_in_the_middle_it_goes_on_to_the_same_bits(tab, jupyter
     def still(): return words(tab), sorted((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in run.path.rglob('*') if p.is_file())
     was = still()
     tab.wait_for_timeout(700)
-    assert still() == was and re.search(r'epoch \d+ of 60 · batch \d+ of \d+', was[0]) and run.records() == []
+    assert still() == was and re.search(r'epoch \d+ of 120 · batch \d+ of \d+', was[0]) and run.records() == []
     fields = lab(tab).locator('.colt-form').locator('input, select')
-    assert fields.count() == 10 and all(f.is_disabled() for f in fields.all())
+    pages.until(tab, lambda: all(f.is_disabled() for f in fields.all()))
+    assert fields.count() == 10
     button(tab, 'Stop').click()
     comes(tab, 'Nothing is trained yet')
     pages.until(tab, lambda: not field(tab, 'seed').locator('input').is_disabled() and button(tab, 'Stop').is_disabled())
@@ -319,7 +324,7 @@ def test_held_and_stopped_in_the_middle_it_goes_on_to_the_same_bits(tab, jupyter
     assert x == sorted(set(x)), 'what was given up is still drawn'
     button(tab, 'Play').click()
     pages.until(tab, lambda: run.records() or max(_losses(tab, '0-4')) > 15)
-    assert run.records() or pages.plot(tab)['layout']['xaxis'].get('dtick') != 1, 'a mark for each of 60 epochs'
+    assert run.records() or pages.plot(tab)['layout']['xaxis'].get('dtick') != 1, 'a mark for each of 120 epochs'
     ends(tab)
     shows(tab, run)
     pictures(tab, '2-after')
@@ -362,6 +367,7 @@ def test_a_folder_is_opened_and_its_run_goes_on_and_the_command_repeats_it(tab, 
 def test_an_interrupt_ends_no_lab(tab, jupyter, tmp_path):
     recipe, late = long(seed=4), long(seed=5)
     jupyter.open(tab, [cell(recipe, 'int', 'first'), cell(late, 'int')])
+    for n in 0, 1: pages.plot(tab, n)
     run = folder(jupyter, recipe, 'int')
     button(tab, 'Play').click()
     comes(tab, 'epoch')
@@ -386,6 +392,7 @@ def test_an_interrupt_ends_no_lab(tab, jupyter, tmp_path):
 def test_two_labs_at_once_and_one_that_fails(tab, jupyter, tmp_path):
     both, wild = [long(seed=6, sparsity=.5), long(seed=7, sparsity=.5)], small(lr=1e9, optimizer='sgd', seed=8)
     jupyter.open(tab, [cell(both[0], 'two', 'one'), cell(both[1], 'two', 'other'), cell(wild, 'two', 'wild')])
+    for n in 0, 1: pages.plot(tab, n)
     for n in 0, 1: button(tab, 'Play', n).click()
     for n in 0, 1: comes(tab, 'epoch', n=n)
     assert asked(tab, 'one.player.state, other.player.state') == "('running', 'running')"
@@ -396,7 +403,7 @@ def test_two_labs_at_once_and_one_that_fails(tab, jupyter, tmp_path):
     button(tab, 'Step', 2).click()
     pages.until(tab, lambda: 'train with a learning rate below' in words(tab, 'notice', 2), 20)
     pages.until(tab, lambda: not button(tab, 'Step', 2).is_disabled())
-    assert lab(tab, 2).locator('.colt-notice.colt-wrong').count() == 1
+    pages.until(tab, lambda: lab(tab, 2).locator('.colt-notice.colt-wrong').count() == 1)
     assert folder(jupyter, wild, 'two').records() == []
 
 
@@ -434,7 +441,8 @@ def test_voila_shows_the_panel_alone(voila):
             pages.plot(page)
             stepped(page)
             shows(page, run := RunFolder(here/'runs'/recipe.name))
-            assert len(run.records()) == 1 and 'cycle 0: 0.00 % sparse' in words(page)
+            comes(page, 'cycle 0: 0.00 % sparse')
+            assert len(run.records()) == 1
             colors = [page.locator(e).evaluate(f'e => getComputedStyle(e).{what}') for e, what in (('body', 'backgroundColor'), ('.colt-costs', 'color'))]
             light = [sum(map(float, re.findall(r'[\d.]+', c)[:3]))/3 for c in colors]
             assert light[0] < 100 < 150 < light[1], colors
