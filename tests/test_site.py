@@ -207,8 +207,11 @@ def test_the_playground_holds_two_runs_against_each_other(site, chromium):
             page.keyboard.press(key)
             pages.until(page, lambda n=n: drawn(shown.first, frames[n]))
             assert int(shown.first.locator('input').input_value()) == n > 0
-        shown.last.locator('.colt-view').evaluate('e => scrollTo(0, scrollY + e.getBoundingClientRect().top + 100)')
-        assert page.evaluate("document.elementFromPoint(700, 5).closest('.colt-view') != null") # nothing lies over the figure
+        top = "e => scrollTo({top: scrollY + e.getBoundingClientRect().top + 100, behavior: 'instant'})"
+        def open_to_the_top(): # what is drawn above may still move it
+            shown.last.locator('.colt-view').evaluate(top)
+            return page.evaluate("document.elementFromPoint(700, 5)?.closest('.colt-view') != null")
+        pages.until(page, open_to_the_top)                                # nothing lies over the figure
         page.evaluate('document.activeElement.blur()')
         page.keyboard.press('ArrowRight')                                 # no key turns the page
         page.wait_for_timeout(300)
