@@ -299,8 +299,8 @@ def _rooms(close, layers):
     fig = make_subplots(len(heights), 2, specs=specs, row_heights=heights, vertical_spacing=gap/total, horizontal_spacing=.11)
     fig.update_layout(height=total + 126, template=None, autosize=True, barmode='stack', bargap=.25, margin=dict(l=8, r=8, t=72, b=24),
                       hovermode='closest', showlegend=False, font_size=12)
-    lines = dict(gridcolor='rgba(128,128,128,.25)', zeroline=False)
-    return fig.update_xaxes(**lines, automargin=True).update_yaxes(**lines, automargin=False)
+    look = dict(gridcolor='rgba(128,128,128,.25)', zeroline=False)
+    return fig.update_xaxes(**look, automargin=True).update_yaxes(**look, automargin=False)
 
 def _fill(fig, r, c, traces, title, x=None, y=None):
     "Put traces into one of the rooms, under a title of two lines"
