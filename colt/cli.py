@@ -196,8 +196,7 @@ class _Watch:
         self.task = self.bar.add_task('', total=1)
 
     def __call__(self, e):
-        self.bar.update(self.task, completed=(e.epoch - 1 + e.step/e.steps)/e.epochs,
-                        description=f'cycle {e.cycle}, {e.part}: epoch {e.epoch} of {e.epochs}, loss {e.loss:.3f}')
+        self.bar.update(self.task, completed=e.share, description=f'cycle {e.cycle}, {e.part}: epoch {e.epoch} of {e.epochs}, loss {e.loss:.3f}')
 
 # %% ../nbs/api/16_cli.ipynb #48a71c48
 def _command(prog='colt-prune'):

@@ -10,8 +10,9 @@ import json, threading, time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import fields, replace
-from functools import partial
+from functools import cache, partial
 from html import escape
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,6 @@ def _field(name):
 
 def _whole(v): return int(v) if v.is_integer() and abs(v) < 2**53 else v # a number of the page; beyond that it has no units
 def _value(recipe, name): return max(recipe.rates.values()) if name == 'ratio' else getattr(recipe, name) or 0
-
-# %% ../nbs/api/15_panel.ipynb #82f5f3b3
-def _unusual(recipe, arch, dataset):
-    "The settings for which something else is usual with these images and this network than with those of the recipe"
-    before, after = (Recipe.default(*names, prune_type=recipe.prune_type, optimizer=recipe.optimizer) for names in ((recipe.arch, recipe.dataset), (arch, dataset)))
-    return {f.name: v for f in fields(Recipe) if (v := getattr(after, f.name)) != getattr(before, f.name) and f.name != 'sparsity'}
 
 # %% ../nbs/api/15_panel.ipynb #7a45daf7
 class Form:
@@ -96,6 +91,12 @@ def able(self:Form, on:bool):
     "Whether the fields can be changed"
     fixed = ['dataset', 'arch']*self.own + ['partition']*(self.fields['prune_type'].value == 'lth') + ['sparsity']*(self.base.sparsity is None)
     for name, field in self.fields.items(): field.disabled = not on or name in fixed
+
+# %% ../nbs/api/15_panel.ipynb #ecd5b082
+def _unusual(recipe, arch, dataset):
+    "The settings for which something else is usual with these images and this network than with those of the recipe"
+    before, after = (Recipe.default(*names, prune_type=recipe.prune_type, optimizer=recipe.optimizer) for names in ((recipe.arch, recipe.dataset), (arch, dataset)))
+    return {f.name: v for f in fields(Recipe) if (v := getattr(after, f.name)) != getattr(before, f.name) and f.name != 'sparsity'}
 
 @patch
 def _typed(self:Form, name, change):
@@ -250,9 +251,9 @@ class Console:
 
 # %% ../nbs/api/15_panel.ipynb #8624ae7e
 def _at_work(e): # where a training is, in words and as a bar
-    share = (e.epoch - 1 + e.step/e.steps)/e.epochs
-    told = f'cycle {e.cycle} · {escape(e.part)} · epoch {e.epoch} of {e.epochs} · batch {e.step} of {e.steps} · loss {e.loss:.3f} nats'
-    return f'{told} <progress value="{share:.3f}"></progress>'
+    batch = f"{'' if e.doing == 'training' else f'{e.doing}, '}batch {e.step} of {e.steps}"
+    told = f'cycle {e.cycle} · {escape(e.part)} · epoch {e.epoch} of {e.epochs} · {batch} · loss {e.loss:.3f} nats'
+    return f'{told} <progress value="{e.share:.3f}"></progress>'
 
 def _told(row): # what a cycle came to
     agreed = f"votes agree {row['agreement']['all']:.3f} (chance {row['agreement']['chance']:.3f})" if row['agreement'] else ''
@@ -336,21 +337,6 @@ def tell(self:View):
     self.console.status.value = self._status()
 
 @patch
-def draw(self:View):
-    "Everything, as it is now; what is wrong with it is said, and is no error of the training"
-    try:
-        self.tell()
-        self._draw()
-    except Exception as e: self.console.say(f'This can not be shown: {e}', wrong=True)
-
-@patch
-def _draw(self:View):
-    with self.sheet.drawing('all', .03, 1):
-        n, live = self.console.cycle.value, {name: c.told() for name, c in dict(self.curves).items()} if self.follows and self.curves else None
-        self.sheet.show(cycle_figure(self.desk.records, n, self.desk.cycle(n), self.console.layer.value, live, self.beside, self.desk.size[1]), 2*len(live or ()))
-    self.console.costs.value = _costs(self.desk.records, self.desk.recipe)
-
-@patch
 def _status(self:View):
     "What the cycle that is shown came to, or where the training is; both, for who looks back meanwhile"
     told = _told(self.row) if self.row else 'Nothing is trained yet: Step trains the whole network once, and votes.'
@@ -367,13 +353,29 @@ def able(self:View):
     self.console.able(Step=on, Play=on, Pause=state == 'running', Stop=not idle, Save_ticket=row is not None, Save_figure=row is not None,
                       Train_the_ticket=self.can and idle and row is not None and row['ticket'] is None and self.desk.net is None)
 
+# %% ../nbs/api/15_panel.ipynb #0b30ea45
+@patch
+def draw(self:View):
+    "Everything, as it is now; what is wrong with it is said, and is no error of the training"
+    try:
+        self.tell()
+        self._draw()
+    except Exception as e: self.console.say(f'This can not be shown: {e}', wrong=True)
+
+@patch
+def _draw(self:View):
+    with self.sheet.drawing('all', .03, 1):
+        n, live = self.console.cycle.value, {name: c.told() for name, c in dict(self.curves).items()} if self.follows and self.curves else None
+        self.sheet.show(cycle_figure(self.desk.records, n, self.desk.cycle(n), self.console.layer.value, live, self.beside, self.desk.size[1]), 2*len(live or ()))
+    self.console.costs.value = _costs(self.desk.records, self.desk.recipe)
+
 # %% ../nbs/api/15_panel.ipynb #5f5834f6
 @patch
 def note(self:View, e:Progress):
     "A batch has been learned"
     if e.cycle != self._at or not self.curves: self.curves, self._at = {p.name: Curve() for p in self.desk.prepare().parts}, e.cycle
     self.curves.setdefault(e.part, Curve()).add(e)
-    if e.accuracy is not None: return # a validation: a point of the curve, and no batch
+    if e.accuracy is not None: return # a whole validation: a point of the curve, and no batch
     first, self.event = self.event is None, e
     if first: return self.draw()
     if not self.sheet.due('words'): return
@@ -553,11 +555,7 @@ def _film(self:Lab): # as an output; words alone, if there is nothing to draw or
     try: return {'text/plain': repr(self), 'application/vnd.plotly.v1+json': self.figure().to_plotly_json()}
     except (OSError, ValueError): return {'text/plain': repr(self)}
 
-@patch
-def _ipython_display_(self:Lab):
-    display(self.box)
-    self._frozen = display(self._film(), raw=True, display_id=True)
-
+# %% ../nbs/api/15_panel.ipynb #c2b63706
 @patch
 def _thaw(self:Lab): self._later.cancel() if self._later else None
 
@@ -574,6 +572,18 @@ def _freeze(self:Lab):
 def _put_off(self:Lab):
     "Not while the slider moves"
     if self._later and not self._later.finished.is_set(): self._freeze()
+
+# %% ../nbs/api/15_panel.ipynb #5f98aee0
+@cache
+def _warm_up():
+    "While the panel is looked at, import what the first training needs: seconds, in which no order would be heard"
+    threading.Thread(target=lambda: [import_module(name) for name in ('torch._dynamo', 'sklearn.datasets')]).start()
+
+@patch
+def _ipython_display_(self:Lab):
+    display(self.box)
+    self._frozen = display(self._film(), raw=True, display_id=True)
+    _warm_up()
 
 # %% ../nbs/api/15_panel.ipynb #2ad2cf39
 @patch
@@ -612,7 +622,7 @@ def wait(self:Lab):
 @patch
 def pause(self:Lab):
     "Hold after the batch at work"
-    if self.player.state == 'running': self.console.say('It holds after the batch at work.')
+    if self.player.state == 'running': self.console.say(f"It holds after the {'batch at work' if self.view.event else 'first batch'}.")
     self.player.pause()
 
 @patch

@@ -220,8 +220,9 @@ class Curve:
         self.valid:list[tuple[float, float]] = []
 
     def add(self, e:Progress):
-        "A batch, or a validation"
-        if e.accuracy is not None: return self.valid.append((e.epoch, e.loss))
+        "A batch that was learned, or a whole validation"
+        if e.accuracy is not None: self.valid.append((e.epoch, e.loss))
+        if e.doing != 'training': return
         self._sum, self._n = self._sum + e.loss, self._n + 1
         if self._n < self.stride: return
         self.points.append((e.epoch - 1 + e.step/e.steps, self._sum/self._n))

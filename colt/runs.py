@@ -278,7 +278,7 @@ def fit_kept(
         if time.monotonic() - saved > 30: save_state(path, state); saved = time.monotonic()
     assert state
     save_state(path, state)
-    return finish(net, part, state, recipe.precision)
+    return finish(net, part, recipe, state, report, cycle)
 
 # %% ../nbs/api/10_runs.ipynb #b32cf926
 @contextmanager

@@ -238,22 +238,24 @@ def to_input(
 # %% ../nbs/api/06_train.ipynb #560a181e
 def _cast(kind, precision): return torch.autocast(kind, {'bf16': torch.bfloat16, 'fp16': torch.float16}.get(precision), precision != 'fp32')
 
-@torch.inference_mode()
 def evaluate(
     net:nn.Module, # left in evaluation mode
     images:Images,
     moments:tuple[Tensor, Tensor], # of the training images, as in `to_input`
     precision:str='fp32', # as in `Recipe`
+    report:Callable[[int, int, float], None]=lambda step, steps, loss: None, # told after every batch: its number, of how many, and its loss
 ) -> tuple[float, float]: # mean cross-entropy (nats) and accuracy (0 to 1)
     "Loss and accuracy of `net` on `images`"
     net.eval()
     loss, right, device = 0., 0, next(net.parameters()).device
     at_once = max(16, min(500, 2**21//math.prod(images.shape))) # 6 MB of bytes, so that large images fit too
-    for x, y in images.batches(torch.arange(len(images)).split(at_once)):
-        with _cast(device.type, precision): out = net(to_input(x.to(device), moments))
+    groups = torch.arange(len(images)).split(at_once)
+    for step, (x, y) in enumerate(images.batches(groups)):
+        with torch.inference_mode(), _cast(device.type, precision): out = net(to_input(x.to(device), moments))
         y = y.to(device)
-        loss += F.cross_entropy(out.float(), y, reduction='sum').item()
+        loss += (this := F.cross_entropy(out.float(), y, reduction='sum').item())
         right += int((out.argmax(1) == y).sum())
+        report(step + 1, len(groups), this/len(x))
     return loss/len(images), right/len(images)
 
 # %% ../nbs/api/06_train.ipynb #27957e28
@@ -318,9 +320,14 @@ class Progress:
     epoch: int # 1 to `epochs`
     epochs: int
     step: int # 1 to `steps`
-    steps: int # batches in an epoch
-    loss: float # of this batch, in nats; of the validation, where there is an `accuracy`
-    accuracy: float|None = None # of the validation, 0 to 1, once an epoch
+    steps: int # batches in an epoch, or in what it is evaluated on
+    loss: float # of this batch, in nats; of the whole validation, where there is an `accuracy`
+    accuracy: float|None = None # of the whole validation, 0 to 1, once an epoch
+    doing: str = 'training' # training, validation or test
+
+    @property
+    def share(self) -> float: # of the training that is done, 0 to 1
+        return (self.epoch - 1 + (self.step/self.steps if self.doing == 'training' else 1))/self.epochs
 
 # %% ../nbs/api/06_train.ipynb #6d56c2df
 def _epoch(task, epoch, most=None):
@@ -341,6 +348,11 @@ def _epoch(task, epoch, most=None):
         total, seen = total + loss*len(x), seen + len(x)
         task.report(Progress(part.name, task.cycle, epoch + 1, recipe.end_iter, step + 1, len(order), loss))
     return total/seen, seen
+
+def _look(net, part, recipe, report, cycle, epoch, doing):
+    "Loss and accuracy on the images to validate or to test on"
+    def told(step, steps, loss): report(Progress(part.name, cycle, epoch, recipe.end_iter, step, steps, loss, doing=doing))
+    return evaluate(net, part.valid if doing == 'validation' else part.test, part.train.moments, recipe.precision, told)
 
 # %% ../nbs/api/06_train.ipynb #ac9c4342
 @dataclass(frozen=True)
@@ -408,8 +420,8 @@ def epochs(
         if state.history and epoch - state.best_epoch >= recipe.patience: return
         began, told = time.perf_counter(), task.report.seconds
         with _alone(recipe): train_loss, _ = _epoch(task, epoch)
-        valid_loss, accuracy = evaluate(net, part.valid, part.train.moments, recipe.precision)
-        task.report(Progress(part.name, cycle, epoch + 1, recipe.end_iter, 1, 1, valid_loss, accuracy))
+        valid_loss, accuracy = _look(net, part, recipe, task.report, cycle, epoch + 1, 'validation')
+        task.report(Progress(part.name, cycle, epoch + 1, recipe.end_iter, 1, 1, valid_loss, accuracy, 'validation'))
         history = *state.history, dict(epoch=epoch + 1, lr=task.opt.param_groups[0]['lr'], train_loss=train_loss, valid_loss=valid_loss,
                                        valid_accuracy=accuracy)
         best = snapshot(net) if all(valid_loss < h['valid_loss'] for h in state.history) else state.best
@@ -435,12 +447,14 @@ class Run:
 def finish(
     net:nn.Module, # receives the best weights
     part:Part, # what to test on
+    recipe:Recipe,
     state:State, # the last of its training
-    precision:str='fp32', # as in `Recipe`
+    report:Callable[[Progress], None]|None=None, # told after every batch
+    cycle:int=0, # it is told of
 ) -> Run:
     "Take the best epoch's weights, and test them"
     net.load_state_dict(state.best)
-    accuracy = evaluate(net, part.test, part.train.moments, precision)[1]
+    _, accuracy = _look(net, part, recipe, _Teller(report), cycle, state.history[-1]['epoch'], 'test')
     valid_accuracy = next(h['valid_accuracy'] for h in state.history if h['epoch'] == state.best_epoch)
     return Run(part.name, part.classes, state.best, state.history, valid_accuracy, accuracy, state.best_epoch, len(state.history),
                len(state.history)*len(part.train), state.seconds)
@@ -455,7 +469,7 @@ def fit(
 ) -> Run: # its weights, and those of `net`, are those of the best epoch
     "Train one network under a mask; every dead weight is exactly 0.0 when it returns. Errors as in `epochs`"
     for state in epochs(net, part, recipe, mask, report, cycle): pass
-    return finish(net, part, state, recipe.precision)
+    return finish(net, part, recipe, state, report, cycle)
 
 # %% ../nbs/api/06_train.ipynb #307b520a
 def rewind_steps(
