@@ -41,7 +41,7 @@ lint: setup
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --path nbs --n_workers 2 --do_print
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist worksteal
 
 check:
 	bash .ci/run

@@ -3,10 +3,12 @@
     python benchmarks/panel.py          (about fifteen minutes; needs Chromium)
 
 Prints: the time of a run that is played in the lab beside that of the same run without it, in turns; from a click to the first
-change in the page; from a key on the slider to the words and the figure of that cycle, for a run of 40 cycles and 20 layers; and what
-an hour of play leaves in memory, as the growth over as many drawings.
+change in the page; from a key on the slider to the words and the figure of that cycle, for a run of 40 cycles and 20 layers; from a
+click on Pause, at random moments of a run, until the page says that it holds; and what an hour of play leaves in memory, as the growth
+over as many drawings.
 """
 import json
+import random
 import shutil
 import statistics
 import sys
@@ -73,6 +75,11 @@ def look():
 CHANGE = '''(selector) => { window.changed = null; const began = performance.now()
     new MutationObserver((_, o) => { window.changed ??= performance.now() - began; o.disconnect() })
         .observe(document.querySelector(selector), {childList: true, subtree: true, characterData: true}) }'''
+HELD = '''() => { window.held = null; const lab = document.querySelector('.colt-lab'), began = performance.now()
+    const held = () => lab.querySelector('.colt-notice').textContent.includes('Held')
+    const look = new MutationObserver(() => { if (held()) { window.held = performance.now() - began; look.disconnect() } })
+    look.observe(lab, {childList: true, subtree: true, characterData: true})
+    for (const b of lab.querySelectorAll('button')) if (b.textContent.trim() == 'Pause') b.click() }'''
 DRAWN = '''() => { window.drawn = null; const began = performance.now()
     document.querySelector('.js-plotly-plot').once('plotly_afterplot', () => window.drawn = performance.now() - began) }'''
 
@@ -106,6 +113,20 @@ def hand(server, page):
     print(f'40 cycles, 20 layers, from a key on the slider: to the words of that cycle {middle(words)} ms, to its figure {middle(figures)} ms', flush=True)
 
 
+def pause(server, page):
+    server.open(page, ['from colt.panel import Lab\nfrom colt.train import Recipe\nLab(Recipe.default())'], name='pause')
+    pages.plot(page)
+    play, hold = (page.locator('.colt-lab').get_by_role('button', name=name) for name in ('Play', 'Pause'))
+    chance, waits = random.Random(0), []
+    for _ in range(40):
+        play.click()
+        pages.until(page, lambda: hold.is_enabled() and page.locator('.colt-status progress').count(), 30) # the first batch was seen
+        page.wait_for_timeout(1000*chance.uniform(.05, .6))
+        page.evaluate(HELD)
+        waits.append(pages.until(page, lambda: page.evaluate('window.held')))
+    print(f'conv3, from a click on Pause until it holds, 40 times: {middle(waits)} ms', flush=True)
+
+
 def memory(server, page):
     server.open(page, [DEEP, 'lab.play(); lab.wait()', MEMORY], name='memory', seconds=300)
     page.wait_for_timeout(5000)
@@ -125,7 +146,7 @@ if __name__ == '__main__':
     folder = Path(tempfile.mkdtemp())
     chromium = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))))
     with sync_playwright() as p, p.chromium.launch(executable_path=chromium, args=pages.FLAGS) as browser, pages.serve(folder) as server:
-        for work in cost, hand, memory:
+        for work in cost, hand, pause, memory:
             with pages.fresh(browser) as page: work(server, page)
             server.rest()
     shutil.rmtree(folder)

@@ -18,7 +18,6 @@ from colt.cli import colt_prune
 from colt.runs import RunFolder, carry_out, create_run, plan
 from colt.train import Recipe
 
-pytestmark = pytest.mark.xdist_group('browser')                           # one server and one browser are enough
 SHOTS, PLOTLY = TOP/'_shots', 'application/vnd.plotly.v1+json'
 FIELDS = 'images', 'network', 'method', 'partitions', 'rate', 'scope', 'epochs', 'learning rate', 'seed', 'target'
 CLICKED = '''name => {

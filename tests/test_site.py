@@ -16,7 +16,6 @@ import pages
 import pytest
 from conftest import TOP
 
-pytestmark = pytest.mark.xdist_group('browser')
 SHOTS, PLOTLY = TOP/'_shots', 'application/vnd.plotly.v1+json'
 MAIN = ('index', 'tutorials/01_five_lines', 'tutorials/03_two_heads', 'tutorials/04_lab', 'api/04_overlap', 'api/08_cycle', 'api/12_plot', 'api/15_panel',
         'tutorials/09_playground', 'explanations/promises')
