@@ -278,6 +278,7 @@ def _dead(net, mask):
     "Pairs of a parameter and where it is dead, laid out in memory as the parameter is"
     return [(p, torch.empty_like(p, dtype=torch.bool).copy_(~mask[n])) for n, p in net.named_parameters() if mask and n in mask]
 
+# %% ../nbs/api/06_train.ipynb #146212bf
 class _Teller:
     "Tells of a training, and knows how long that took: a training that is held by whom it tells is not at work"
     def __init__(self, report): self.report, self.seconds = report or (lambda e: None), 0.
@@ -287,6 +288,7 @@ class _Teller:
         self.report(event)
         self.seconds += time.perf_counter() - began
 
+# %% ../nbs/api/06_train.ipynb #30821c08
 @dataclass(frozen=True)
 class _Task:
     "A training, set up"
