@@ -530,9 +530,11 @@ def _rest(self:Lab, state):
     "It is held, or has ended"
     self.form.able(not self.player.busy)
     held = 'Held. Play and Step go on from this batch; Stop gives up the cycle at work.'
+    if gone := bool(self.records) and not self.folder.exists(): self.desk.look(self.recipe)
+    failed = f"'{self.folder.path}' is no longer there; Step begins it anew." if gone else str(self.player.error)
     self.view.lengthen() # another lab may have been here
     self.view.tell()
-    self.console.say(str(self.player.error) if state == 'failed' else held if state == 'paused' else self._reached(), wrong=state == 'failed')
+    self.console.say(failed if state == 'failed' else held if state == 'paused' else self._reached(), wrong=state == 'failed')
     self.view.draw()
     if state == 'finished': save_report(self.records, self.folder.path/'report.html', self.folder.path.name)
     self._freeze()
