@@ -80,6 +80,9 @@ def first_mask(
         raise ValueError(f"nothing to prune: {f'{recipe.arch} has no weights of the kinds {list(chosen)}' if chosen else 'all ratios are 0'}; "
                          + (f'give another ratio, such as {instead}_prune_ratio' if instead else 'none of its layers is a convolution, a linear layer or a BatchNorm'))
     most, rate = highest(net, mask, recipe, head)
+    if not most and (recipe.sparsity or recipe.final_prune_rate) and not recipe.match:
+        ratio = f'{max(chosen, key=lambda k: recipe.rates[k])}_prune_ratio'
+        raise ValueError(f'{ratio} {getattr(recipe, ratio)}: not one vote could be carried out, since it would remove nothing, or the last weight of a layer; choose another ratio')
     for name, target, top in ('sparsity', recipe.sparsity, most), ('final_prune_rate', recipe.final_prune_rate, rate):
         if target is not None and target > top:
             raise ValueError(f"{name} {target}: out of reach; these ratios lead to at most {int(top*1e5)/1e5}")

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['DATASETS', 'SIZES', 'generator', 'Images', 'Dataset', 'deck', 'hold_out', 'split', 'read_idx', 'read_pickle',
-           'zoom_box', 'CorruptImage', 'Files', 'from_folder', 'unpack', 'from_arrays', 'from_dataset', 'load']
+           'zoom_box', 'CorruptImage', 'Files', 'from_folder', 'unpack', 'from_arrays', 'from_dataset', 'to_download',
+           'load']
 
 # %% ../nbs/api/00_data.ipynb #28a3f870
 import gzip, hashlib, math, os, pickletools, re, stat, sys, tempfile, warnings, zipfile, zlib
@@ -171,12 +172,15 @@ def _fetch(what, root, get):
     try: return get()
     except (OSError, RuntimeError) as e:
         raise ConnectionError(f"{what} is not under '{root}' and could not be downloaded ({' '.join(str(e).split())}); "
-                              'put its files there, or name their folder with `root` (--data)') from None
+                              'put its files there, or name their folder (`data` of a run or a lab, --data at the shell)') from None
+
+def _idx_folder(name, root):
+    "The folder of `root` that holds the data set `name`; None if there is none"
+    return next((Path(root)/f for f in _idx_folders[name] for kind in ('t*k', 'train') if any((Path(root)/f).glob(f'{kind}-images-idx3-ubyte*'))), None)
 
 def _idx_files(name, root):
-    "The folder of `root` that holds the data set `name`, downloaded if there is none"
-    found = [Path(root)/f for f in _idx_folders[name] for kind in ('t*k', 'train') if any((Path(root)/f).glob(f'{kind}-images-idx3-ubyte*'))]
-    if found: return found[0]
+    "The same, downloaded if there is none"
+    if found := _idx_folder(name, root): return found
     from torchvision import datasets
     _fetch(name, root, lambda: getattr(datasets, name)(root, download=True))
     return Path(root)/name/'raw'
@@ -524,6 +528,16 @@ DATASETS: dict[str, Callable] = {'digits': _digits, 'mnist': _mnist, 'fashionmni
 SIZES: dict[str, tuple[int, tuple[int, int, int]]] = { # classes and shape of each, known before anything is loaded
     'digits': (10, (1, 8, 8)), 'mnist': (10, (1, 28, 28)), 'fashionmnist': (10, (1, 28, 28)), 'cifar10': (10, (3, 32, 32)),
     'cifar100': (100, (3, 32, 32)), 'tinyimagenet': (200, (3, 64, 64)), 'imagenet': (1000, (3, 224, 224))}
+
+_packed = {'mnist': ('MNIST', 12), 'fashionmnist': ('FashionMNIST', 31), 'cifar10': ('cifar-10-batches-py', 171), 'cifar100': ('cifar-100-python', 169)}
+
+def to_download(
+    name:str, # one of `DATASETS`
+    root:str|Path='data', # as in `load`
+) -> int: # MB; 0 if it is here, or is not downloaded by itself
+    "What `load` would have to fetch"
+    folder, size = _packed.get(name, ('', 0))
+    return size if size and not (_idx_folder(folder, root) if folder in _idx_folders else (Path(root)/folder).is_dir()) else 0
 
 # %% ../nbs/api/00_data.ipynb #fa1f70a8
 def load(

@@ -13,16 +13,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from fastcore.basics import patch
 from torch import nn
 
 from .cycle import Cycle, first_mask, highest
-from .data import DATASETS, SIZES, Dataset
+from .data import DATASETS, SIZES, Dataset, to_download
 from .models import ARCHITECTURES, create
 from .plot import in_danger
 from .rewind import rewind_, snapshot
 from .runs import Plan, RunFolder, carry_out, create_run, judge, plan, resume_run
-from .train import Recipe, usual_device
+from .train import Recipe, check_network, usual_device
 
 # %% ../nbs/api/14_desk.ipynb #3f1b122d
 @lru_cache(4)
@@ -54,9 +55,10 @@ def outlook(
 ) -> dict[str, str]: # setting -> what it means here; `ratio` is the rate of all kinds
     "A word for each setting, known before anything is loaded; raise `ValueError` if the recipe can't be followed"
     each = width(recipe, classes)
-    net = net or _network(recipe.arch, each, shape, recipe.stem)
-    mask = first_mask(net, recipe, head)
-    reach, _ = highest(net, mask, recipe, head)
+    known = net or _network(recipe.arch, each, shape, recipe.stem)
+    mask = first_mask(known, recipe, head)
+    if net is not None: check_network(net, shape, each)
+    reach, _ = highest(known, mask, recipe, head)
     return dict(dataset=f"{classes} classes, {'×'.join(map(str, shape))} pixels",
                 arch=f'{sum(m.numel() for m in mask.values()):,} prunable weights',
                 prune_type='what all partitions keep' if recipe.prune_type == 'colt' else 'one network',
@@ -132,6 +134,7 @@ class Desk:
         folder = self.opened if self.opened is not None and self._opened_id == recipe.id else RunFolder(self.out/recipe.name)
         self.records:list[dict[str, Any]] = folder.records() if folder.exists() else []
         self.recipe, self.folder = recipe, folder
+        self.foreign = self._foreign() # why the run can only be looked at; empty if it can go on
 
 # %% ../nbs/api/14_desk.ipynb #70fbb34c
 @patch(as_prop=True)
@@ -143,13 +146,30 @@ def size(self:Desk) -> tuple[int, tuple[int, int, int]]:
     c, h, w = about['shape']
     return len(about['classes']), (c, h, w)
 
-@patch(as_prop=True)
-def foreign(self:Desk) -> str:
-    "Why the run can only be looked at; empty if it can go on"
-    if self.records and self.folder.about()['transfer']: return 'This is a transfer: look back on it here, and go on with it by colt-transfer --resume.'
+@patch
+def _foreign(self:Desk):
+    about = self.folder.about() if self.folder.exists() else {}
+    if self.records and about['transfer']: return 'This is a transfer: look back on it here, and go on with it by colt-transfer --resume.'
     images, network = self.recipe.dataset not in DATASETS and not isinstance(self.data, Dataset), self.recipe.arch not in ARCHITECTURES and self.net is None
-    mine = ', '.join(['data=...']*images + ['net=...']*network)
-    return mine and f'To go on with this run, hand over what it was made of: Lab(..., {mine}).'
+    if mine := ', '.join(['data=...']*images + ['net=...']*network): return f'To go on with this run, hand over what it was made of: Lab(..., {mine}).'
+    if about and (other := self._other(about)): return f"The run in '{self.folder.path}' is of {other} than you handed over. Hand over the same, or take another seed for a run of its own."
+    return ''
+
+@patch
+def _other(self:Desk, about):
+    "What of one's own is not what the run was made of"
+    if isinstance(self.data, Dataset) and about['data']['fingerprint'] != self.data.fingerprint(): return 'other images'
+    kept = self.folder.init() if self.net is not None else {}
+    same = kept.keys() == self._init.keys() and all(kept[n].shape == v.shape and (about['start'] or torch.equal(kept[n], v.cpu())) for n, v in self._init.items())
+    return '' if self.net is None or same else 'another network, or other first weights,'
+
+@patch
+def hints(self:Desk) -> dict[str, str]:
+    "A word for each setting. Errors as in `outlook`"
+    if self.foreign: return {}
+    classes, shape = self.size
+    found, missing = outlook(self.recipe, classes, shape, self.net, self.head), 0 if isinstance(self.data, Dataset) else to_download(self.recipe.dataset, self.data)
+    return found | ({'dataset': f"not here: {missing} MB to download"} if missing else {})
 
 # %% ../nbs/api/14_desk.ipynb #d0db3f40
 @patch(as_prop=True)

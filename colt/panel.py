@@ -27,7 +27,7 @@ from torch import nn
 from traitlets import Instance, Unicode
 
 from .data import DATASETS, Dataset
-from .desk import Desk, outlook
+from .desk import Desk
 from .models import ARCHITECTURES
 from .play import Curve, Player
 from .plot import CONFIG, budget, cycle_figure, loss_traces, save_page, save_report, story
@@ -44,7 +44,14 @@ def _field(name):
     if name in _choices: return widgets.Dropdown(options=_choices[name], **shared)
     return widgets.FloatText(**shared) # an IntText would show what was typed, such as 2.5, and tell the kernel a 2
 
-def _whole(v): return int(v) if v.is_integer() and abs(v) < 2**53 else v # a number of the page; beyond that it has no units
+def _whole(name, v): # a number of the page; beyond 2**53 it has no units
+    if abs(v) >= 2**53: raise ValueError(f'{name} {v:g}: it must be a whole number below {2**53:,}')
+    return int(v) if v.is_integer() else v
+
+def _rate(v):
+    if not 0 < v < 1: raise ValueError(f'ratio {v:g}: it must be a number between 0 and 1')
+    return v
+
 def _value(recipe, name): return max(recipe.rates.values()) if name == 'ratio' else getattr(recipe, name) or 0
 
 # %% ../nbs/api/15_panel.ipynb #7a45daf7
@@ -81,10 +88,10 @@ def _fill(self:Form, values):
 @patch
 def read(self:Form) -> Recipe:
     "The recipe that the fields describe; raise `ValueError` if they can't be followed"
-    values = {n: _whole(f.value) if n in ('partition', 'end_iter', 'seed') else f.value for n, f in self.fields.items()
+    values = {n: _whole(n, f.value) if n in ('partition', 'end_iter', 'seed') else f.value for n, f in self.fields.items()
               if n != 'ratio' and (n != 'sparsity' or self.base.sparsity is not None)}
     if (rate := self.fields['ratio'].value) == _value(self.base, 'ratio'): return replace(self.base, **values) # the rates of some kinds may differ
-    return replace(self.base, **values, **{f'{kind}_prune_ratio': rate for kind, old in self.base.rates.items() if old})
+    return replace(self.base, **values, **{f'{kind}_prune_ratio': _rate(rate) for kind, old in self.base.rates.items() if old})
 
 @patch
 def able(self:Form, on:bool):
@@ -123,7 +130,7 @@ def say(self:Form,
 ) -> str: # the error, with the label of its field
     "Put a word beside each field, and an error beside the field that it is about"
     at = next((n for n in ('sparsity', *_labels) if error.startswith((n, f'{n}_')) or (n == 'ratio' and '_prune_ratio' in error)), 'arch') if error else None
-    if at and error.startswith(f'{at} '): error = error.partition(': ')[2] # its name and its value stand in the field
+    if at and error.partition(' ')[0] in (at, *(f'{kind}_prune_ratio' for kind in self.base.rates)): error = error.partition(': ')[2] # name and value stand in the field
     for name, word in self.words.items(): word.value = _word(error, wrong=True) if name == at else _word(hints.get(name, ''))
     return f'{_labels[at]}: {error}' if at else ''
 
@@ -237,7 +244,7 @@ class Console:
         for name, b in self.buttons.items(): b.on_click(lambda _, name=name: press(name))
         self.cycle, self.layer = _knob(widgets.IntSlider, 'cycle', 240, min=0, max=0), _knob(widgets.Dropdown, 'layer', 150)
         self.beside = _knob(widgets.Dropdown, 'beside', 150, options=[('no other run', '')])
-        self.file = widgets.Text(placeholder='file', layout=widgets.Layout(flex='1 1 220px'))
+        self.file = widgets.Text(placeholder='file for the ticket', layout=widgets.Layout(flex='1 1 220px'))
         self.status, self.notice, self.costs, self.code = widgets.HTML().add_class('colt-status'), *(widgets.HTML() for _ in range(3))
         drive, keep = ('Step', 'Play', 'Pause', 'Stop', 'Train the ticket'), ('Save ticket', 'Save figure')
         self.box = widgets.VBox([_row(*(self.buttons[n] for n in drive)), self.status, self.notice, _row(self.cycle, self.layer, self.beside)])
@@ -257,8 +264,10 @@ def _at_work(e): # where a training is, in words and as a bar
 
 def _told(row): # what a cycle came to
     agreed = f"votes agree {row['agreement']['all']:.3f} (chance {row['agreement']['chance']:.3f})" if row['agreement'] else ''
-    tested = {p['name']: p for p in row['parts']} | ({'ticket': row['ticket']} if row['ticket'] else {})
-    accuracies = ', '.join(f"{escape(name)} {100*t['test_accuracy']:.2f} %" for name, t in tested.items())
+    found = {p['name']: p['test_accuracy'] for p in row['parts']}
+    if len(found) > 4: found = {'lowest': min(found.values()), 'mean': sum(found.values())/len(found)}
+    if row['ticket']: found['ticket'] = row['ticket']['test_accuracy']
+    accuracies = ', '.join(f'{escape(name)}\xa0{100*share:.2f}\xa0%' for name, share in found.items())
     return ' · '.join(filter(None, [f"cycle {row['cycle']}: {100*row['sparsity']:.2f} % sparse", agreed, f'test accuracy: {accuracies}']))
 
 # %% ../nbs/api/15_panel.ipynb #c04870fb
@@ -266,8 +275,10 @@ def _costs(records, recipe): # a table of what is spent, and of what will be
     rows = budget(records, recipe)
     def cell(v, key): return '–' if v is None else f'{v:,.1f} s' if key == 'seconds' else f'{v:,.0f}'
     def line(*cells, of='td'): return '<tr>' + ''.join(f'<{tag}>{c}</{tag}>' for tag, c in zip(['th'] + [of]*len(cells), cells)) + '</tr>'
-    told = (line(what, *(cell(v[i], k) for k, v in rows.items())) for i, what in enumerate(('so far', 'to the target, about')))
-    return f'<table class="colt-costs">{line("", "cycles", "epochs", "images seen", "training time", of="th")}{"".join(told)}</table>'
+    far = f"up to cycle {records[-1]['cycle']}" if records else 'so far'
+    told = (line(what, *(cell(v[i], k) for k, v in rows.items())) for i, what in enumerate((far, 'to the target, about')))
+    why = 'What it takes to find a ticket. To train it on the whole task is a measurement, and counts for nothing'
+    return f'<table class="colt-costs" title="{why}">{line("to find the ticket", "cycles", "epochs", "images seen", "training time", of="th")}{"".join(told)}</table>'
 
 def _copies(code, command): # what can be copied
     copy = "navigator.clipboard.writeText(this.previousElementSibling.textContent); this.textContent = 'copied'"
@@ -447,6 +458,12 @@ def _soon(self:View):
     self._timer = threading.Timer(.03, now)
     self._timer.start()
 
+# %% ../nbs/api/15_panel.ipynb #fbdedcb2
+def _hear_at_once(widget):
+    "Let the messages of a widget, and of those in it, be heard where the page sends them"
+    if widget.comm is not None: widget.comm._reply_subshell_for = lambda data, sent_to: sent_to # of ipykernel 7; others don't ask
+    for inner in getattr(widget, 'children', ()): _hear_at_once(inner)
+
 # %% ../nbs/api/15_panel.ipynb #1b8aab98
 class Lab:
     "A run at one's fingertips. Shown by the last line of a cell; every button is a method too"
@@ -458,6 +475,8 @@ class Lab:
         head:str='head', # name of its last linear layer
     ):
         if not isinstance(data, str|Path|Dataset): raise TypeError(f'data is a {type(data).__name__}; give a folder, or images made by colt.data.from_arrays, from_dataset or from_folder')
+        if not isinstance(start, Recipe|RunFolder|str|Path|None): raise TypeError(f'start is a {type(start).__name__}; give a Recipe, or the folder of a run')
+        if not isinstance(net, nn.Module|None): raise TypeError(f'net is a {type(net).__name__}; give a network, and name those of the package in a Recipe (arch)')
         opened = None if start is None or isinstance(start, Recipe) else start if isinstance(start, RunFolder) else RunFolder(start)
         recipe = opened.recipe if opened else start if isinstance(start, Recipe) else Recipe.default(device=usual_device())
         if net is not None and opened is None and recipe.arch in ARCHITECTURES: recipe = replace(recipe, arch=type(net).__name__) # a run of its own
@@ -469,8 +488,9 @@ class Lab:
         self.box = widgets.VBox([widgets.HTML(_style), self.form.box, self.console.box, self.sheet, self.console.foot]).add_class('colt-lab')
         self._frozen:Any = None # the output below the panel
         self._later:threading.Timer|None = None
-        self._pressing = threading.Lock()
+        self._pressing, self._wrong = threading.Lock(), '' # why the settings can't be followed
         for knob in (self.console.cycle, self.console.layer): knob.observe(lambda _: self._put_off(), 'value')
+        _hear_at_once(self.box)
         self._look()
 
     def __repr__(self): return f'Lab({self.folder.path}, {len(self.records)} cycles, {self.player.state})'
@@ -488,12 +508,12 @@ def _look(self:Lab):
     self.view.can = False
     try:
         self.desk.look(self.form.read())
-        classes, shape = self.desk.size
-        hints = {} if self.desk.foreign else outlook(self.desk.recipe, classes, shape, self.desk.net, self.desk.head)
+        hints = self.desk.hints()
     except (OSError, ValueError) as e:
         self.view.able()
-        return self.console.say(self.form.say({}, str(e)), wrong=True)
-    self.view.can = not self.desk.foreign
+        self._wrong = self.form.say({}, str(e))
+        return self.console.say(self._wrong, wrong=True)
+    self.view.can, self._wrong = not self.desk.foreign, self.desk.foreign
     self.form.say(hints)
     self.console.say(self.desk.foreign or self._reached())
     self.view.spread()
@@ -534,7 +554,8 @@ def _rest(self:Lab, state):
     failed = f"'{self.folder.path}' is no longer there; Step begins it anew." if gone else str(self.player.error)
     self.view.lengthen() # another lab may have been here
     self.view.tell()
-    self.console.say(failed if state == 'failed' else held if state == 'paused' else self._reached(), wrong=state == 'failed')
+    given_up = 'The cycle at work was given up; those that are finished stay.' if self.player.gate.ended else ''
+    self.console.say(failed if state == 'failed' else held if state == 'paused' else given_up or self._reached(), wrong=state == 'failed')
     self.view.draw()
     if state == 'finished': save_report(self.records, self.folder.path/'report.html', self.folder.path.name)
     self._freeze()
@@ -590,7 +611,7 @@ def _ipython_display_(self:Lab):
 # %% ../nbs/api/15_panel.ipynb #2ad2cf39
 @patch
 def _go(self:Lab, how):
-    if not self.view.can: raise ValueError(self.desk.foreign or "the settings can't be followed; see the field that says why")
+    if not self.view.can: raise ValueError(self._wrong)
     self._start(how, self.desk.work)
 
 @patch
@@ -638,8 +659,9 @@ def back(self:Lab,
     n:int, # a finished cycle, counted from 0; -1 for the last
 ):
     "Look at a cycle; raise `ValueError` if there is none of this number"
-    if not -len(self.records) <= n < max(1, len(self.records)): raise ValueError(f'back {n}: the cycles are 0 to {len(self.records) - 1}')
-    self.view.look(n % max(1, len(self.records)))
+    if not self.records: raise ValueError(f'back {n}: there is no cycle yet; take a step first')
+    if not -len(self.records) <= n < len(self.records): raise ValueError(f'back {n}: the cycles are 0 to {len(self.records) - 1}')
+    self.view.look(n % len(self.records))
 
 # %% ../nbs/api/15_panel.ipynb #a38afd73
 @patch
@@ -655,9 +677,11 @@ def save_ticket(self:Lab,
     "Write the ticket of the cycle shown to a file"
     n = self._shown('save_ticket')
     to = Path(path or self.console.file.value or f'{self.folder.path.name}-cycle-{n:03}.safetensors').expanduser()
-    if not to.parent.is_dir(): raise ValueError(f"'{to.parent}' is no folder; make it, or name another file")
-    if to.exists(): raise ValueError(f"'{to}' is there already, and nothing is overwritten; name another file")
-    self.folder.ticket(n).save(to)
+    try:
+        if not to.parent.is_dir(): raise ValueError(f"'{to.parent}' is no folder; make it, or name another file")
+        if to.exists(): raise ValueError(f"'{to}' is there already, and nothing is overwritten; name another file")
+        self.folder.ticket(n).save(to)
+    except OSError as e: raise ValueError(f"'{to}' can't be written ({e.strerror}); name another file") from None
     self.console.say(f'The ticket of cycle {n} is in {to} ({to.stat().st_size/1e3:,.0f} KB).')
     return to
 

@@ -29,7 +29,7 @@ from .overlap import tally
 from .partition import Part, at_random, by_class, named
 from .rewind import rewind_, snapshot
 from .ticket import Ticket, pack_mask, read_tensors, unpack_mask, write_whole
-from .train import Progress, Recipe, Run, State, advance_, epochs, finish, rewind_steps
+from .train import Progress, Recipe, Run, State, advance_, check_network, epochs, finish, rewind_steps
 from .transfer import control, planted
 
 # %% ../nbs/api/10_runs.ipynb #b5a978dc
@@ -65,6 +65,7 @@ def plan(
     if net is None: net = create(recipe.arch, max(len(p.classes) for p in parts), dataset.shape, recipe.seed, recipe.stem)
     else: recipe = replace(recipe, evaluate='no', controls='')
     mask, _ = first_mask(net, recipe, head), rewind_steps(recipe, len(whole.train))
+    check_network(net, dataset.shape, max(len(p.classes) for p in parts))
     if match and match[0].keys() != mask.keys():
         raise ValueError(f"match: the other run prunes {', '.join(match[0])}, and this one {', '.join(mask)}; use the same architecture, and ratios above 0 for the same kinds")
     return Plan(recipe, dataset, parts, whole, net, snapshot(net), match or [], head)
@@ -300,7 +301,7 @@ def _lock(file, folder):
     try: import fcntl
     except ImportError: return # Windows has no such lock
     try: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError: raise ValueError(f"another process or lab is at work in '{folder.path}'; wait for it, or choose another name") from None
+    except OSError: raise ValueError(f"another process or lab is at work in '{folder.path}'; wait for it, or choose another name or seed") from None
 
 # %% ../nbs/api/10_runs.ipynb #c682adeb
 def _judge(folder, ticket, init, part, recipe, report, adapt='images', known=None):

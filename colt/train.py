@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['CONTROLS', 'Recipe', 'usual_device', 'one_shot', 'learning_rate', 'draw_moves', 'move', 'batches', 'to_input',
-           'evaluate', 'Progress', 'State', 'epochs', 'Run', 'finish', 'fit', 'rewind_steps', 'advance_']
+           'evaluate', 'Progress', 'State', 'check_network', 'epochs', 'Run', 'finish', 'fit', 'rewind_steps',
+           'advance_']
 
 # %% ../nbs/api/06_train.ipynb #95cff3d7
 import ctypes, hashlib, json, math, re, time
@@ -386,6 +387,20 @@ def _restore(task, state):
     task.opt.load_state_dict({'state': {int(i): m for i, m in momenta.items()}, 'param_groups': task.opt.state_dict()['param_groups']})
 
 # %% ../nbs/api/06_train.ipynb #79f71a59
+def check_network(
+    net:nn.Module, # left in evaluation mode
+    shape:tuple[int, int, int], # (c, h, w) of the images
+    classes:int, # of the largest part
+):
+    "Raise `ValueError` if `net` can't learn that many classes of such images"
+    told = f"images of {'×'.join(map(str, shape))} (channels, height, width)"
+    try:
+        with torch.inference_mode(): out = net.eval()(torch.zeros(1, *shape, device=next(net.parameters()).device))
+    except Exception as e: raise ValueError(f'the network does not take {told}: {" ".join(str(e).split())}') from None
+    made = tuple(getattr(out, 'shape', ()))
+    if len(made) != 2 or made[0] != 1 or made[1] < classes:
+        raise ValueError(f'the network makes {made} of one of the {told}; it must be (1, {classes}) or wider, for the classes of the largest part')
+
 def _check(net, part):
     "Raise `ValueError` if `net` can't learn `part`"
     x, _ = next(part.valid.batches([torch.tensor([0])]))

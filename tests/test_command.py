@@ -139,7 +139,7 @@ def test_one_process_at_a_time_works_in_a_folder(prune, tmp_path):
     while not (tmp_path/'runs/one/cycles.jsonl').exists() and first.poll() is None: time.sleep(.01)
     second = prune('--resume --name one')
     assert first.poll() is None and second.returncode == 1
-    assert second.stderr == "colt-prune: another process or lab is at work in 'runs/one'; wait for it, or choose another name\n"
+    assert second.stderr == "colt-prune: another process or lab is at work in 'runs/one'; wait for it, or choose another name or seed\n"
     first.kill()
     first.wait()
 
