@@ -267,7 +267,7 @@ def _told(row): # what a cycle came to
     found = {p['name']: p['test_accuracy'] for p in row['parts']}
     if len(found) > 4: found = {'lowest': min(found.values()), 'mean': sum(found.values())/len(found)}
     if row['ticket']: found['ticket'] = row['ticket']['test_accuracy']
-    accuracies = ', '.join(f'{escape(name)}\xa0{100*share:.2f}\xa0%' for name, share in found.items())
+    accuracies = ', '.join(f'<span class="colt-whole">{escape(name)} {100*share:.2f} %</span>' for name, share in found.items())
     return ' · '.join(filter(None, [f"cycle {row['cycle']}: {100*row['sparsity']:.2f} % sparse", agreed, f'test accuracy: {accuracies}']))
 
 # %% ../nbs/api/15_panel.ipynb #c04870fb
@@ -301,6 +301,7 @@ _style = """<style>
 .colt-lab .colt-notice {min-height: 20px; line-height: 20px; color: var(--jp-ui-font-color1, #222)}
 .colt-lab .colt-wrong {color: var(--jp-error-color1, #b3261e); font-weight: 600}
 .colt-lab .colt-status {min-height: 40px; line-height: 20px; font-variant-numeric: tabular-nums}
+.colt-lab .colt-whole {white-space: nowrap}
 .colt-lab progress {width: 120px; vertical-align: middle}
 .colt-lab .colt-costs {font-variant-numeric: tabular-nums; color: var(--jp-ui-font-color1, #222)}
 .colt-lab .colt-costs td, .colt-lab .colt-costs th {padding: 0 14px 0 0; text-align: right; font-weight: normal}

@@ -28,16 +28,24 @@ from .train import Recipe
 
 # %% ../nbs/api/12_plot.ipynb #765db2a8
 def lines(
-    run:RunFolder|Sequence[dict|Cycle], # a folder, lines of `cycles.jsonl`, or cycles
+    run:RunFolder|str|Path|Sequence[dict|Cycle], # a folder, lines of `cycles.jsonl`, or cycles
+    least:int=0, # how many there must be
 ) -> list[dict[str, Any]]:
-    "The records of a run"
+    "The records of a run; raise `ValueError` if there are too few"
     found:list[dict[str, Any]] = []
+    if isinstance(run, str|Path): run = RunFolder(run)
+    if isinstance(run, RunFolder): run.about() # or it is no run
     for one in run.records() if isinstance(run, RunFolder) else run:
         found.append(record(one, before=found[-1] if found else None) if isinstance(one, Cycle) else one)
+    if len(found) < least: raise ValueError('there is no finished cycle to draw yet; take a step first')
     return found
 
 # %% ../nbs/api/12_plot.ipynb #75f0a155
 COLORS = '#4477aa', '#ee6677', '#228833', '#ccbb44', '#66ccee', '#aa3377', '#bbbbbb'
+_PARTS, _ROUNDS = (*COLORS[:4], '#a6611a', '#7b5fc9'), (('solid', '■'), ('dash', '┅'), ('dot', '┈')) # the last three of COLORS tell who kept what
+
+def _of_part(i): # line style of the i-th part
+    return dict(color=_PARTS[i % len(_PARTS)], dash=_ROUNDS[i//len(_PARTS) % len(_ROUNDS)][0])
 
 def accuracy_traces(
     records:list[dict[str, Any]], # lines of `cycles.jsonl`
@@ -45,12 +53,13 @@ def accuracy_traces(
 ) -> list[go.Scatter]: # one for each part, and one for the tickets and each of their controls where they were trained
     "Test accuracy (%) against the cycle"
     def line(name, points, **style):
-        whole = len(points) == len(records) # a line through some of the cycles would tell of those between
+        whole, size = len(points) == len(records), style.pop('size', 6) # a line through some of the cycles would tell of those between
         return go.Scatter(x=[x(r) for r, _ in points], y=[100*tested['test_accuracy'] for _, tested in points], name=name,
-                          mode='lines+markers' if whole else 'markers', marker=dict(size=6 if whole else 10, symbol='circle' if whole else 'diamond'),
+                          mode='lines+markers' if whole else 'markers', cliponaxis=False, marker=dict(size=size if whole else 10, symbol='circle' if whole else 'diamond'),
                           customdata=[[r['cycle'], 100*r['sparsity']] for r, _ in points], hovertemplate='%{y:.2f} %', **style)
     names = [p['name'] for p in records[0]['parts']] if records else []
-    parts = [line(f'part {name}', [(r, r['parts'][i]) for r in records], line_color=COLORS[i % len(COLORS)]) for i, name in enumerate(names)]
+    parts = [line(f'part {name}', [(r, r['parts'][i]) for r in records], line=_of_part(i), size=6 + 2*max(0, min(4, len(names) - 1 - i))*(len(names) > 2))
+             for i, name in enumerate(names)] # where many coincide, those behind are seen as rings
     tickets = [(r, r['ticket']) for r in records if r['ticket']]
     return parts + [line('ticket, whole task', tickets,
                          line=dict(color=COLORS[5], width=3))]*bool(tickets) + [
@@ -61,7 +70,7 @@ def accuracy_traces(
 def _span(traces):
     "An axis of accuracies (%) that shows 5 points at least, so that one image more or less looks like little"
     seen = [y for t in traces for y in t.y] or [0, 100]
-    top = min(100.4, max(seen) + .5)
+    top = min(100.5, max(seen) + .5)
     return dict(range=[min(min(seen) - .5, top - 5.4), top])
 
 _controls = {'reinit': 'control: new weights', 'shuffle': 'control: shuffled in each layer', 'random': 'control: random mask'}
@@ -92,11 +101,11 @@ def agreement_traces(
 
 # %% ../nbs/api/12_plot.ipynb #c98ff766
 def run_figure(
-    run:RunFolder|Sequence[dict|Cycle], # a folder, lines of `cycles.jsonl`, or cycles; at least one
+    run:RunFolder|str|Path|Sequence[dict|Cycle], # a folder, lines of `cycles.jsonl`, or cycles; at least one
     title:str='',
 ) -> go.Figure:
     "Accuracy, survival and agreement of a run against its cycles"
-    records = lines(run)
+    records = lines(run, 1)
     titles = 'Test accuracy (%)', 'Weights alive, by layer', 'Agreement of the votes (Jaccard)'
     fig = make_subplots(3, 1, shared_xaxes=True, row_heights=[.4, .35, .25], vertical_spacing=.09, subplot_titles=titles)
     many = 6*max(0, len(records[0]['layers']) - 40) # pixels that deep networks need beyond the usual
@@ -157,6 +166,12 @@ def in_danger(
     return {n: v for n, v in soon.items() if v < within}
 
 # %% ../nbs/api/12_plot.ipynb #ab9cf7b7
+def _named(cycle, layer):
+    "The full name of a layer, which may be given without its `.weight`"
+    found = next((n for n in (layer, f'{layer}.weight') if n in cycle.mask), None)
+    if found is None: raise ValueError(f"layer '{layer}': there is none that is pruned; choose one of {', '.join(map(_short, cycle.mask))}")
+    return found
+
 def _threshold(weights, living, vote):
     "Between the largest magnitude given up and the smallest kept; None if all or nothing was kept"
     kept, lost = np.abs(weights[vote]), np.abs(weights[living & ~vote])
@@ -169,6 +184,7 @@ def magnitude_traces(
     bins:int=60,
 ) -> list[go.Scatter]: # θ0, and for each part a curve and its threshold
     "How many of a layer's living weights have which magnitude: at θ0, and after each training, with what the vote gave up"
+    layer = _named(cycle, layer)
     living, began = cycle.mask[layer].numpy(force=True), cycle.init[layer].numpy(force=True)
     found = {i: run.weights[layer].float().numpy(force=True) for i, run in enumerate(cycle.runs) if layer in run.weights}
     top = max(np.abs(w[living]).max(initial=1e-9) for w in (began, *found.values()))
@@ -181,8 +197,8 @@ def magnitude_traces(
                           hovertemplate='%{y:,} weights of |w| %{x:.4f} to %{customdata[0]:.4f}; at θ0 their mean was %{customdata[1]:.4f}')
     traces = [curve(began, 'θ0', '#888888', dash='dot')]
     for i, w in found.items():
-        color, limit = COLORS[i % len(COLORS)], _threshold(w, living, cycle.votes[i][layer].numpy(force=True)) if cycle.votes else None
-        shape = curve(w, f'part {cycle.runs[i].part}', color)
+        color, limit = _of_part(i)['color'], _threshold(w, living, cycle.votes[i][layer].numpy(force=True)) if cycle.votes else None
+        shape = curve(w, f'part {cycle.runs[i].part}', **_of_part(i))
         traces += [shape, go.Scatter(x=[limit]*2, y=[0, int(max(shape.y))], mode='lines', name=f'part {cycle.runs[i].part}: threshold', showlegend=False,
                                      line=dict(color=color, dash=_dashes[i % 4], width=1.5), hovertemplate='below %{x:.4f} a weight was given up')]
     return traces
@@ -236,6 +252,7 @@ def filter_map(
     most:int=8000, # cells of the picture
 ) -> go.Heatmap:
     "A layer's weights coloured by who kept them; its `meta` says how many tiles it shows, of how many"
+    layer = _named(cycle, layer)
     names = [r.part for r in cycle.runs] or [str(i) for i in range(len(cycle.votes))]
     where, shown, of = _tiles(tuple(cycle.mask[layer].shape), image, most)
     living = cycle.mask[layer].numpy(force=True).ravel()
@@ -263,10 +280,10 @@ def loss_traces(
 ) -> list[go.Scatter]: # two for each part
     "The loss (nats) against the epoch: a line for training, diamonds for validation"
     def pair(i, name, c):
-        line, color = dict(name=name, showlegend=False, hovertemplate='%{y:.3f} after %{x:.2f} epochs'), COLORS[i % len(COLORS)]
-        return [go.Scatter(x=c['epoch'], y=c['loss'], mode='lines' if len(c['epoch']) > 1 else 'markers', line_color=color, **line),
+        line, style = dict(name=name, showlegend=False, hovertemplate='%{y:.3f} after %{x:.2f} epochs'), _of_part(i)
+        return [go.Scatter(x=c['epoch'], y=c['loss'], mode='lines' if len(c['epoch']) > 1 else 'markers', line=style, **line),
                 go.Scatter(x=c['valid_epoch'], y=c['valid_loss'], mode='markers', **line | {'name': f'{name}, validation'},
-                           marker=dict(color=color, symbol='diamond', size=7 if len(c['valid_epoch']) <= 20 else 4, line=dict(width=1, color='white')))]
+                           marker=dict(color=style['color'], symbol='diamond', size=7 if len(c['valid_epoch']) <= 20 else 4, line=dict(width=1, color='white')))]
     return [t for i, (name, c) in enumerate(curves.items()) for t in pair(i, name, c)]
 
 # %% ../nbs/api/12_plot.ipynb #945718b9
@@ -312,7 +329,13 @@ def _fill(fig, r, c, traces, title, x=None, y=None):
                        x=there.xaxis.domain[0], y=there.yaxis.domain[1], xref='paper', yref='paper', xanchor='left', yanchor='bottom')
 
 # %% ../nbs/api/12_plot.ipynb #df55e2ee
-def _key(*pairs): return ' '.join(f'<span style="color:{color}">■</span> {escape(name)}' for name, color in pairs)
+def _key(*pairs, sign='■'): return ' '.join(f'<span style="color:{color}">{sign}</span> {escape(name)}' for name, color in pairs)
+
+def _key_of_parts(names, room=36):
+    "As many of the parts as fit into so many letters"
+    fits = [n for i, n in enumerate(names) if sum(len(m) + 2 for m in names[:i + 1]) <= room]
+    told = [_key((n, _of_part(i)['color']), sign=_ROUNDS[i//len(_PARTS) % len(_ROUNDS)][1]) for i, n in enumerate(fits)]
+    return ' '.join(told) + ' …'*(len(fits) < len(names))
 def _stretched(r): return -log10(max(1 - r['sparsity'], 1e-6)) # every step to the right halves what is alive
 
 def _ticks(records):
@@ -330,8 +353,8 @@ def _accuracies(records, beside):
     others = [t.update(name=f'{name}: {t.name}', line=dict(color=color, dash='dot')) for (name, rows), color in zip(beside.items(), _OTHERS)
               for t in accuracy_traces(rows, _stretched) if t.name.startswith('ticket')]
     for t in own + others: t.hovertemplate = 'cycle %{customdata[0]}, %{customdata[1]:.2f} % sparse: %{y:.2f} %'
-    told = [*zip(names, COLORS)] + [('ticket', COLORS[5])]*any(r['ticket'] for r in records) + [('controls', '#777777')]*any('controls' in r for r in records)
-    return own + others, ('Test accuracy (%) against sparsity', _key(*told, *zip(beside, _OTHERS)))
+    told = [('ticket', COLORS[5])]*any(r['ticket'] for r in records) + [('controls', '#777777')]*any('controls' in r for r in records)
+    return own + others, ('Test accuracy (%) against sparsity', ' '.join(filter(None, [_key_of_parts(names), _key(*told, *zip(beside, _OTHERS))])))
 
 _OTHERS = '#ee7733', '#009988' # of other runs
 
@@ -349,12 +372,13 @@ def _alarm(records):
 
 def _close_up(fig, cycle, layer, image):
     "One layer from the inside, into the last two rooms"
+    layer = _named(cycle, layer)
     tiles, drawn = filter_map(cycle, layer, image), magnitude_traces(cycle, layer)
-    parts = [(r.part, COLORS[i % len(COLORS)]) for i, r in enumerate(cycle.runs)] if len(drawn) > 1 else []
-    _fill(fig, 4, 1, [tiles], (f"{_short(layer)}: {tiles.meta['shown']:,} of {tiles.meta['of']:,} filters", _key(*tiles.meta['key'])),
+    parts, what = [r.part for r in cycle.runs]*(len(drawn) > 1), 'filters' if cycle.mask[layer].ndim == 4 else 'rows'
+    _fill(fig, 4, 1, [tiles], (f"{_short(layer)}: {tiles.meta['shown']:,} of {tiles.meta['of']:,} {what}", _key(*tiles.meta['key'])),
           x=dict(visible=False, constrain='domain', constraintoward='left'),
           y=dict(visible=False, constrain='domain', constraintoward='top', autorange='reversed', scaleanchor='x7'))
-    key = _key(*parts[:4]) + ' …'*(len(parts) > 4) + ' ' + _key(('θ0', '#888888'))
+    key = ' '.join(filter(None, [_key_of_parts(parts), _key(('θ0', '#888888'))]))
     _fill(fig, 3, 2, drawn, (f'{_short(layer)}: living weights by |w|', key + (' ┆ threshold' if parts else ' (trained weights not kept)'*bool(cycle.runs))))
 
 def _promise(fig, at_work):
@@ -374,7 +398,7 @@ def _cycle_rooms(row, curves=None, cycle=None, layer='', image=None):
     losses, layers = curves_of(row) if curves is None else curves, list(map(_short, row['layers']))
     fig = deepcopy(_rooms(cycle is not None, len(layers)))
     fig.layout.margin.l = max(36, 12 + ceil(6.4*max(map(len, layers), default=0))) # room for the names of the layers, from the beginning
-    _fill(fig, 1, 1, loss_traces(losses), ('Loss (nats) by epoch', _key(*zip(losses, COLORS)) + ' ◆ validation'*bool(losses)),
+    _fill(fig, 1, 1, loss_traces(losses), ('Loss (nats) by epoch', _key_of_parts([*losses]) + ' ◆ validation'*bool(losses)),
           x=_whole(row) if curves is None else {}, y=dict(rangemode='tozero'))
     _fill(fig, 2, 2, vote_traces(row), (f"Kept (%), by layer, in cycle {row['cycle']}", _KEPT + _MARKS*bool(row['agreement'])),
           x=dict(range=[0, 102]), y=_upside_down | dict(showticklabels=False))
@@ -391,12 +415,12 @@ def _run_rooms(fig, records, beside):
     alive = _beside_its_scale(survival_map(records), fig.get_subplot(2, 1))
     _fill(fig, 2, 1, [alive], ('Weights alive, by layer and cycle', _alarm(records)), x=_cycles(records), y=_upside_down)
     key = _KEPT + _MARKS*any(r['agreement'] for r in records)
-    _fill(fig, 3, 1, overlap_traces(records), ('Kept (%), by cycle', key), x=_cycles(records), y=dict(range=[0, 101]))
+    _fill(fig, 3, 1, overlap_traces(records), ('Kept (%), by cycle', key), x=_cycles(records), y=dict(range=[0, 102]))
     return fig.update_layout(template='plotly_white')
 
 # %% ../nbs/api/12_plot.ipynb #5e760cc4
 def cycle_figure(
-    run:RunFolder|Sequence[dict|Cycle], # a folder, lines of `cycles.jsonl`, or cycles; none, before the first
+    run:RunFolder|str|Path|Sequence[dict|Cycle], # a folder, lines of `cycles.jsonl`, or cycles; none, before the first
     n:int=-1, # index of the one to look at
     cycle:Cycle|None=None, # the same, to look into a layer
     layer:str='', # parameter name; by default, the first
@@ -406,6 +430,7 @@ def cycle_figure(
 ) -> go.Figure:
     "Losses, accuracy, survival, overlap and one layer from the inside"
     records = lines(run)
+    if records and not -len(records) <= n < len(records): raise ValueError(f'n {n}: the run has {len(records)} finished cycles, 0 to {len(records) - 1}')
     row = records[n] if records else dict(cycle=0, parts=[], votes=None, agreement=None, layers=cycle.mask if cycle else {})
     fig = _run_rooms(_cycle_rooms(row, curves, cycle, layer, image), records, beside or {})
     if not records: _promise(fig, bool(curves))
@@ -413,12 +438,12 @@ def cycle_figure(
 
 # %% ../nbs/api/12_plot.ipynb #f6f23bd5
 def story(
-    run:RunFolder|Sequence[dict|Cycle], # a folder, lines of `cycles.jsonl`, or cycles; at least one
+    run:RunFolder|str|Path|Sequence[dict|Cycle], # a folder, lines of `cycles.jsonl`, or cycles; at least one
     beside:Mapping[str, list[dict[str, Any]]]|None=None, # as in `cycle_figure`
     look:Callable[[int], dict[str, Any]]=lambda n: {}, # number of a cycle -> `cycle`, `layer` and `image` as in `cycle_figure`, to look into a layer
 ) -> go.Figure:
     "A run as a figure with a slider over its cycles"
-    records = lines(run)
+    records = lines(run, 1)
     pages = [_cycle_rooms(r, None, **look(r['cycle'])) for r in records]
     moving, titles = max(len(p.data) for p in pages), len(pages[-1].layout.annotations)
     for p in pages: p.add_traces([go.Scatter(visible=False)]*(moving - len(p.data))) # where weights were not kept
@@ -497,7 +522,7 @@ _style = ('<style>body {font-family: system-ui, sans-serif; margin: 1.5rem auto;
           'td, th {padding: .2rem .6rem; text-align: left; border-bottom: 1px solid #ddd}</style>')
 
 def save_report(
-    run:RunFolder|Sequence[dict|Cycle], # as in `run_figure`
+    run:RunFolder|str|Path|Sequence[dict|Cycle], # as in `run_figure`
     path:str|Path, # an HTML file, 5 MB
     title:str,
 ):

@@ -383,6 +383,10 @@ def test_an_interrupt_ends_no_lab(tab, jupyter, tmp_path):
     comes(tab, 'Held.', 'notice', 1)
     tab.get_by_text('KeyboardInterrupt').last.wait_for()
     assert asked(tab, 'lab.player.state') == "'paused'"
+    tab.evaluate(WAIT)
+    button(tab, 'Pause', 1).click()                                       # heard, though a cell waits
+    comes(tab, 'Held.', 'notice', 1)
+    assert asked(tab, 'lab.player.state') == "'paused'"
     button(tab, 'Play', 1).click()
     ends(tab, 1)
     same(folder(jupyter, late, 'int'), carried_out(late, tmp_path/'late'))
