@@ -217,7 +217,7 @@ def move_losses(self:Sheet,
     curves:dict[str, Curve], # part -> its losses so far
 ) -> bool: # False if there is no place for some of them yet
     "Draw the losses alone"
-    with self.drawing('losses', .02, .5):
+    with self.drawing('losses', .01, .5):
         if self._losses:
             traces = loss_traces({name: c.told() for name, c in curves.items()})[:self._losses]
             self.paper.losses = to_json_plotly({what: [t[what] for t in traces] for what in ('x', 'y', 'mode', 'marker.size')})
@@ -376,7 +376,7 @@ def draw(self:View):
 
 @patch
 def _draw(self:View):
-    with self.sheet.drawing('all', .03, 1):
+    with self.sheet.drawing('all', .02, 1):
         n, live = self.console.cycle.value, {name: c.told() for name, c in dict(self.curves).items()} if self.follows and self.curves else None
         self.sheet.show(cycle_figure(self.desk.records, n, self.desk.cycle(n), self.console.layer.value, live, self.beside, self.desk.size[1]), 2*len(live or ()))
     self.console.costs.value = _costs(self.desk.records, self.desk.recipe)
@@ -391,7 +391,7 @@ def note(self:View, e:Progress):
     first, self.event = self.event is None, e
     if first: return self.draw()
     if not self.sheet.due('words'): return
-    with self.sheet.drawing('words', .01, .2): self.console.status.value = self._status()
+    with self.sheet.drawing('words', .005, .2): self.console.status.value = self._status()
     if self.follows and self.sheet.due('losses') and not self.sheet.move_losses(self.curves) and self.sheet.due('all'): self.draw()
 
 @patch
