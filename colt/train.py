@@ -398,8 +398,8 @@ def check_network(
         with torch.inference_mode(): out = net.eval()(torch.zeros(1, *shape, device=next(net.parameters()).device))
     except Exception as e: raise ValueError(f'the network does not take {told}: {" ".join(str(e).split())}') from None
     made = tuple(getattr(out, 'shape', ()))
-    if len(made) != 2 or made[0] != 1 or made[1] < classes:
-        raise ValueError(f'the network makes {made} of one of the {told}; it must be (1, {classes}) or wider, for the classes of the largest part')
+    if len(made) != 2 or made[0] != 1: raise ValueError(f'the network makes {made} of one of the {told}; it must make (1, outputs)')
+    if made[1] < classes: raise ValueError(f'the largest part has {classes} classes, but the network has {made[1]} outputs; create it for the largest part')
 
 def _check(net, part):
     "Raise `ValueError` if `net` can't learn `part`"
