@@ -159,9 +159,10 @@ def _foreign(self:Desk):
 def _other(self:Desk, about):
     "What of one's own is not what the run was made of"
     if isinstance(self.data, Dataset) and about['data']['fingerprint'] != self.data.fingerprint(): return 'other images'
-    kept = self.folder.init() if self.net is not None else {}
+    if self.net is None: return ''
+    kept = self.folder.init()
     same = kept.keys() == self._init.keys() and all(kept[n].shape == v.shape and (about['start'] or torch.equal(kept[n], v.cpu())) for n, v in self._init.items())
-    return '' if self.net is None or same else 'another network, or other first weights,'
+    return '' if same else 'another network, or other first weights,'
 
 @patch
 def hints(self:Desk) -> dict[str, str]:
