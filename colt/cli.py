@@ -7,6 +7,7 @@ __all__ = ['parser', 'colt_prune', 'transfer_parser', 'colt_transfer', 'compare_
 
 # %% ../nbs/api/16_cli.ipynb #be837f6d
 import argparse, json, os, re, secrets, shlex, shutil, signal, socket, subprocess, sys, time, warnings, webbrowser
+if 'OMP_WAIT_POLICY' not in os.environ: os.environ.setdefault('GOMP_SPINCOUNT', '1000') # read when torch is loaded: see colt.threads
 from dataclasses import fields, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -71,6 +72,9 @@ def _run_flags(p):
     run.add_argument('--dry_run', action='store_true', help='say what would be done, and do nothing')
     run.add_argument('--gpu', type=int, metavar='N', help='train on CUDA device N; the same as --device cuda:N')
     run.add_argument('--device', metavar='WORD', help='cpu, cuda, cuda:N, mps or auto (default: auto)')
+    run.add_argument('--threads', type=int, metavar='N',
+                     help='processor threads to compute with; the last bits depend on it, so it is kept with the run '
+                     '(default: by the size of the network and what is free when the run begins)')
     run.add_argument('--output_class', type=int, metavar='N', help="outputs of the networks; they follow from the data, and an N that disagrees is an error")
     return run
 
@@ -140,6 +144,7 @@ def _check_flags(args):
     "Raise `ValueError` for a name that is none, or a data folder that is none"
     if args.name is not None and not re.fullmatch(r'\w[\w.+=-]{0,199}', args.name):
         raise ValueError(f"--name '{args.name}': begin with a letter or digit, and go on with these and . _ + = -, 200 at most; --out says in which folder")
+    if args.threads is not None and args.threads < 1: raise ValueError(f'--threads {args.threads}: it must be a whole number of 1 or more')
     if args.data is not None and not Path(args.data).is_dir():
         raise ValueError(f"--data '{args.data}' is not a folder; make it, or name the one that holds the data sets")
 
@@ -172,7 +177,8 @@ def _folder(args, p):
 
 def _open(args, p, report):
     "The run's folder, made or opened"
-    return resume_run(p, _folder(args, p)) if args.resume else create_run(p, _folder(args, p), report)
+    if args.resume: return resume_run(p, _folder(args, p), args.threads)
+    return create_run(p, _folder(args, p), report, args.threads)
 
 # %% ../nbs/api/16_cli.ipynb #97bacced
 def _table(p):
@@ -218,6 +224,7 @@ def _summary(p, folder, args):
     if {0, last['cycle']} <= tested.keys():
         yield 'accuracy', f"{100*tested[last['cycle']]:.2f} % on the test images of all {len(p.dataset.classes)} classes; the dense network has {100*tested[0]:.2f} %"
     for how, found in last.get('controls', {}).items(): yield how, f"{100*found['test_accuracy']:.2f} %, trained in the same way: a control"
+    yield 'threads', f'{folder.threads}, in every training of this run'
     yield 'report', str(folder.path/'report.html')
     target = round(1 - (1 - last['sparsity'])/2, 4)
     if not (p.recipe.match or args.one_shot) and target < highest(p.net, first_mask(p.net, replace(p.recipe, sparsity=None, final_prune_rate=None, max_cycles=0)), p.recipe)[0]:
@@ -490,7 +497,7 @@ def _wait_for(server, port, seconds=60):
 # %% ../nbs/api/16_cli.ipynb #34c54d65
 def _lab(stage, args):
     program, file = ('Voila', 'lab.ipynb') if args.voila else ('JupyterLab', 'tour.ipynb')
-    if not find_spec(program.lower()): raise ValueError(f"{program} is not installed; pip install 'colt[lab]' brings it")
+    if not find_spec(program.lower()): raise ValueError(f"{program} is not installed; pip install {program.lower()} brings it")
     if not args.folder: raise ValueError('FOLDER is empty; give it a name, or leave it out')
     folder, port, token = Path(args.folder), _port(args.port, 8866 if args.voila else 8888), secrets.token_hex(24)
     _check_folder(folder)

@@ -77,6 +77,7 @@ def as_code(
     path:str|Path, # the folder of the run
     data:str|None='data', # folder of the data sets; None for images of your own, called `images`
     own:str='', # further arguments of `plan`, for a network of your own
+    threads:int|None=None, # of the run; None if it has not begun
 ) -> str: # a cell
     "A cell that does the same, or goes on with it"
     known = recipe.arch in ARCHITECTURES and recipe.dataset in DATASETS
@@ -84,6 +85,7 @@ def as_code(
     if known and recipe.prune_type != 'colt': told = {'prune_type': recipe.prune_type} | told
     settings = ''.join(f', {k}={v!r}' for k, v in told.items())
     start = f'Recipe.default({recipe.arch!r}, {recipe.dataset!r}{settings})' if known else f'Recipe(arch={recipe.arch!r}, dataset={recipe.dataset!r}{settings})'
+    given = f', threads={threads}' if threads else ''
     images = {'data': '', None: ', images'}.get(data, f', {data!r}')
     return f'''from pathlib import Path
 from colt.runs import RunFolder, carry_out, create_run, plan, resume_run
@@ -91,7 +93,7 @@ from colt.train import Recipe
 
 recipe = {start}
 run, path = plan(recipe{images}{own}), Path({str(path)!r})
-for row in carry_out(run, resume_run(run, path) if RunFolder(path).exists() else create_run(run, path)):
+for row in carry_out(run, resume_run(run, path) if RunFolder(path).exists() else create_run(run, path{given})):
     print(f"cycle {{row['cycle']}}: {{row['sparsity']:.1%}} sparse")'''
 
 # %% ../nbs/api/14_desk.ipynb #0868f421
@@ -101,6 +103,7 @@ def as_command(
     recipe:Recipe,
     path:str|Path, # the folder of the run
     data:str='data', # folder of the data sets
+    threads:int|None=None, # of the run; None if it has not begun
 ) -> str: # a line for a shell
     "A `colt-prune` line that gives the same bits"
     path = Path(path)
@@ -108,6 +111,7 @@ def as_command(
     flags |= {k: v for k, v in _differing(recipe, Recipe.default(recipe.arch, recipe.dataset, prune_type=recipe.prune_type)).items() if v is not None and k != 'device'}
     places = (('device', recipe.device, usual_device()), ('out', str(path.parent), 'runs'), ('name', path.name, recipe.name), ('data', data, 'data'))
     flags |= {k: said for k, said, usual in places if said != usual}
+    if threads: flags |= {'threads': str(threads)}
     return shlex.join(['colt-prune', *(word for k, v in flags.items() for word in (f'--{k}', _flag(v)))])
 
 # %% ../nbs/api/14_desk.ipynb #362ca2b0
@@ -246,5 +250,7 @@ def words(self:Desk) -> tuple[str, str]: # a cell, and a line for a shell; this 
     "The run on the desk, to take along"
     own = ', net=net'*(self.net is not None) + f', head={self.head!r}'*(self.head != 'head')
     data = None if isinstance(self.data, Dataset) else str(self.data)
-    code = as_code(self.recipe, self.folder.path, data, own)
-    return code, '' if own or data is None or self.foreign or self.recipe.match else as_command(self.recipe, self.folder.path, data)
+    threads = self.folder.threads if self.folder.exists() else None
+    code = as_code(self.recipe, self.folder.path, data, own, threads)
+    if own or data is None or self.foreign or self.recipe.match: return code, ''
+    return code, as_command(self.recipe, self.folder.path, data, threads)

@@ -36,10 +36,16 @@ class _Turns:
 
 _turns = _Turns()
 
-def _random_state(): return torch.get_rng_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-def _set_random_state(state):
-    torch.set_rng_state(state[0])
-    if state[1]: torch.cuda.set_rng_state_all(state[1])
+def _torch_state():
+    "What a training sets for the whole program: the generators, and the number of threads"
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return torch.get_rng_state(), cuda, torch.get_num_threads()
+
+def _set_torch_state(state):
+    cpu, cuda, threads = state
+    torch.set_rng_state(cpu)
+    if cuda: torch.cuda.set_rng_state_all(cuda)
+    torch.set_num_threads(threads)
 
 # %% ../nbs/api/13_play.ipynb #89b165bd
 class _Stopped(Exception): "Raised in the thread, to unwind it"
@@ -63,7 +69,7 @@ class Gate:
         "Return when it is open; raise `_Stopped` if the thread is to end. Others have their turn meanwhile"
         if self.ended: raise _Stopped
         if not self.shut and not _turns.wanted(): return
-        mine, waited = _random_state(), False
+        mine, waited = _torch_state(), False
         _turns.leave()
         try:
             while (order := self.orders) is not None and self.shut and not self.ended:
@@ -72,7 +78,7 @@ class Gate:
                 self._wait(order)
         finally:
             _turns.enter()
-            _set_random_state(mine)
+            _set_torch_state(mine)
         if waited: held(False)
         if self.ended: raise _Stopped
 
@@ -126,7 +132,7 @@ def _enough(self:Player):
 @patch
 def _run(self:Player):
     _turns.enter()
-    outside, end = _random_state(), 'finished'
+    outside, end = _torch_state(), 'finished'
     try:
         self.told('running')
         with closing(self.work(self._report)) as items:
@@ -137,7 +143,7 @@ def _run(self:Player):
                     break
     except _Stopped: end = 'ready'
     except Exception as e: self.error, end = e, 'failed'
-    _set_random_state(outside)
+    _set_torch_state(outside)
     _turns.leave()
     self._become(end)
 

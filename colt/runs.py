@@ -28,6 +28,7 @@ from .models import create
 from .overlap import tally
 from .partition import Part, at_random, by_class, named
 from .rewind import rewind_, snapshot
+from .threads import choose_threads, step_work, using_threads
 from .ticket import Ticket, pack_mask, read_tensors, unpack_mask, write_whole
 from .train import Progress, Recipe, Run, State, advance_, check_network, epochs, finish, rewind_steps
 from .transfer import control, planted
@@ -125,6 +126,12 @@ class RunFolder:
             return {k: found[k] for k in ('recipe', 'data', 'versions', 'names')} | {k: found.get(k) for k in ('init', 'start', 'transfer')}
 
     @property
+    def threads(self) -> int:
+        "How many threads all trainings of the run compute with"
+        about = self.about()
+        with _reading(self.path/'recipe.json'): return int(about['versions']['threads'])
+
+    @property
     def recipe(self) -> Recipe:
         "The run's recipe; raise `ValueError` if it has settings that this version does not know"
         settings = self.about()['recipe']
@@ -180,9 +187,10 @@ def create_run(
     plan:'Plan|Transfer',
     path:str|Path, # a folder that does not exist, or is empty
     report:Callable[[Progress], None]|None=None, # told after every batch, if the recipe rewinds to a later point than the beginning
+    threads:int|None=None, # that all of its trainings compute with, 1 or more; by default, as `colt.threads.choose_threads` finds
 ) -> RunFolder:
     "Make the folder of a run; raise `ValueError` if something is there already, or nothing can be written"
-    folder = RunFolder(path)
+    folder, threads = RunFolder(path), threads or choose_threads(_work(plan))
     try:
         made = [folder.path]*(not folder.path.exists())
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -190,16 +198,23 @@ def create_run(
             raise ValueError(f"'{folder.path}' is not empty; nothing is overwritten: choose another name")
         subs = [folder.path/sub for sub in ('tickets', *['votes']*isinstance(plan, Plan))]
         for sub in subs: sub.mkdir(exist_ok=True)
-        try: init, start = _begin(plan, report)
+        try:
+            with using_threads(threads): init, start = _begin(plan, report)
         except BaseException:
             for empty in subs + made: empty.rmdir()
             raise
         write_whole(folder.path/'init.safetensors', save(init))
-        _write_about(folder, plan, start=start)
+        _write_about(folder, plan, versions=versions(threads), start=start)
     except OSError as e: raise ValueError(f"'{folder.path}' can't be written ({e.strerror}); name another folder") from None
     return folder
 
 # %% ../nbs/api/10_runs.ipynb #ba26bc7e
+def _work(plan):
+    "The floating-point operations of a training step of a plan or a transfer"
+    shape, recipe = plan.dataset.shape, plan.recipe
+    net = plan.net if isinstance(plan, Plan) else create(recipe.arch, len(plan.part.classes), shape, recipe.seed, recipe.stem)
+    return step_work(net, shape, recipe.batch_size)
+
 def _begin(plan, report):
     "θ0 or θk, and what it cost to get there"
     if plan.recipe.rewind in ('0', '0ep') or not isinstance(plan, Plan): return plan.init, None
@@ -210,20 +225,23 @@ def _begin(plan, report):
 
 def _write_about(folder, plan, **kept):
     data = dict(fingerprint=plan.dataset.fingerprint(), test=plan.dataset.test.fingerprint(), classes=plan.dataset.classes, shape=plan.dataset.shape)
-    about = dict(recipe=asdict(plan.recipe), data=data, versions=versions(), names=list(plan.init), init=_digest(folder.path/'init.safetensors'))
+    about = dict(recipe=asdict(plan.recipe), data=data, names=list(plan.init), init=_digest(folder.path/'init.safetensors'))
     write_whole(folder.path/'recipe.json', json.dumps(about | plan.about | kept, indent=1).encode())
 
-def versions() -> dict[str, str]:
+def versions(
+    threads:int, # of the run
+) -> dict[str, str]:
     "What the bits of a run depend on, beside its recipe"
     return dict(colt=colt.__version__, torch=torch.__version__, python=platform.python_version(), machine=platform.machine(),
-                threads=str(torch.get_num_threads()))
+                threads=str(threads))
 
 # %% ../nbs/api/10_runs.ipynb #a1a0402f
 def resume_run(
     plan:'Plan|Transfer',
     path:str|Path, # the folder of a run
+    threads:int|None=None, # to go on with another number of threads than the run began with
 ) -> RunFolder:
-    "Open the folder of a run to go on with it; raise `ValueError` if it is none, or of another recipe or other data"
+    "Open the folder of a run to go on with it, by default with as many threads; warn where the last bits may change; raise `ValueError` if it is none, or of another recipe or other data"
     folder = RunFolder(path)
     about, old = folder.about(), folder.recipe
     if old.id != plan.recipe.id:
@@ -235,9 +253,10 @@ def resume_run(
     kept, later = folder.init(), about['start'] is not None
     if kept.keys() != plan.init.keys() or not (later or all(torch.equal(kept[n], v) for n, v in plan.init.items())):
         raise ValueError(f"'{folder.path}/init.safetensors' is not the θ0 that the recipe gives here; put back a copy, or begin another run")
-    if (old_versions := about['versions']) != versions():
-        warnings.warn(f"'{folder.path}' was made with {old_versions}, and this is {versions()}; what follows may differ in its last bits", stacklevel=2)
-    _write_about(folder, plan, versions=old_versions, start=about['start'])
+    old_versions, now = about['versions'], versions(threads or folder.threads)
+    if old_versions != now:
+        warnings.warn(f"'{folder.path}' was made with {old_versions}, and this is {now}; what follows may differ in its last bits", stacklevel=2)
+    _write_about(folder, plan, versions=old_versions | dict(threads=now['threads']), start=about['start'])
     return folder
 
 # %% ../nbs/api/10_runs.ipynb #1dc01ec2
@@ -271,7 +290,10 @@ def fit_kept(
     cycle:int,
     what:str='part', # `part`, `ticket` or a control: what of this cycle is trained
 ) -> Run:
-    "`colt.train.fit`, but it goes on from where it was interrupted"
+    "`colt.train.fit` with the threads of the run, and it goes on from where it was interrupted"
+    with using_threads(folder.threads): return _fit_kept(folder, net, part, recipe, mask, report, cycle, what)
+
+def _fit_kept(folder, net, part, recipe, mask, report, cycle, what):
     path = folder.path/'partial'/f'{cycle}-{what}-{part.name}.safetensors'
     start, saved = load_state(path), time.monotonic()
     state = start
@@ -313,9 +335,9 @@ def _judge(folder, ticket, init, part, recipe, report, adapt='images', known=Non
     run = known or train('ticket', ticket, 'ticket')
     return run, {how: train(how, control(how, ticket, init, recipe), f'control: {how}') for how in recipe.controls.split(',') if how}
 
-def _provenance(recipe, dataset):
+def _provenance(recipe, dataset, folder):
     return dict(arch=recipe.arch, dataset=recipe.dataset, classes=dataset.classes, shape=dataset.shape, recipe=recipe.identity,
-                data=dataset.fingerprint(), versions=versions())
+                data=dataset.fingerprint(), versions=versions(folder.threads))
 
 # %% ../nbs/api/10_runs.ipynb #7efc1a7b
 def carry_out(
@@ -331,7 +353,7 @@ def carry_out(
         start = folder.cycle(records[-1]['cycle']) if records else None
         before = records[-1] if records else folder.about()['start']
         for cycle in cycles(plan.net, plan.parts, recipe, start, train, plan.match, report, plan.head):
-            ticket = cycle.ticket(**_provenance(recipe, plan.dataset))
+            ticket = cycle.ticket(**_provenance(recipe, plan.dataset, folder))
             known = cycle.runs[0] if len(plan.parts) == 1 and recipe.rewind in ('0', '0ep') else None # which is the ticket under its fresh head
             wanted = recipe.evaluate == 'each' or (recipe.evaluate == 'last' and (cycle.n == 0 or is_done(plan.net, cycle, recipe, plan.match)))
             judged = _judge(folder, ticket, cycle.init, plan.whole, recipe, report, known=known) if wanted else (known, {})
@@ -429,7 +451,7 @@ def carry_over(
         for n in plan.numbers[len(records):]:
             ticket, init = plan.ticket(n), plan.source.init()
             net, mask = planted(ticket, plan.part, plan.recipe, plan.adapt)
-            moved = Ticket(snapshot(net), mask, ticket.meta | _provenance(plan.recipe, plan.dataset) | dict(cycle=n, shape=net.takes or plan.dataset.shape))
+            moved = Ticket(snapshot(net), mask, ticket.meta | _provenance(plan.recipe, plan.dataset, folder) | dict(cycle=n, shape=net.takes or plan.dataset.shape))
             run, controls = _judge(folder, ticket, init, plan.part, plan.recipe, report, plan.adapt)
             before = record(Cycle(n, init, mask, (run,), ()), net, before, run, controls)
             moved.save(folder.file('tickets', n))
