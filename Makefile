@@ -2,37 +2,52 @@
 # make run        a first ticket; everything that it needs is installed into .venv
 # make test       every test
 
-PYTHON ?= python3
-BIN    := .venv/bin
-API    := $(sort $(wildcard nbs/*.ipynb nbs/*/*.ipynb))
+PYTHON  ?= python3
+BIN     := .venv/bin
+API     := $(sort $(wildcard nbs/*.ipynb nbs/*/*.ipynb))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run lab test lint check export notebooks lessons docs clean
+.PHONY: help setup run lab test quick lint check export notebooks lessons docs dist clean
 
 help:
-	@echo 'make setup      install the package and what it is made with into .venv'
 	@echo 'make run        find a COLT ticket on handwritten digits (ARGS="--sparsity 0.98" adds flags)'
 	@echo 'make lab        see tickets being made, in JupyterLab (ARGS="--voila" for the panel alone)'
 	@echo 'make test       every test: style, types, notebooks, and tests/'
+	@echo 'make quick      the tests that take two minutes: no browser and no lessons'
 	@echo 'make check      exactly what continuous integration does'
+	@echo 'make setup      install the package and what it is made with into .venv'
 	@echo 'make export     the module, the README and the tour from the notebooks'
 	@echo 'make notebooks  run every notebook and keep what it shows'
 	@echo 'make lessons    run the lessons alone and keep what they show'
 	@echo 'make docs       the site in _docs/ (open _docs/index.html)'
+	@echo 'make dist       a wheel and an sdist in dist/'
 	@echo 'make clean      remove what was made, but no runs and no data'
 
-# The stamp is newer than what decides the environment, so a second call installs nothing.
-setup: .venv/.installed
-.venv/.installed: settings.ini setup.py pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "colt needs Python 3.10 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar off -e '.[dev]'
-	@touch $@
+# Three stamps, one for each set of packages, from small to large; a larger one contains the smaller ones.
+# A stamp is newer than what decides the environment, so a second call installs nothing.
+DECIDES := settings.ini setup.py pyproject.toml
+INSTALL  = $(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar off -e
 
-run: setup
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "colt needs Python 3.10 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+
+.venv/.run: $(DECIDES) | $(BIN)/python
+	$(INSTALL) .
+	@touch $@
+.venv/.lab: $(DECIDES) | $(BIN)/python
+	$(INSTALL) '.[lab]'
+	@touch .venv/.run $@
+.venv/.dev: $(DECIDES) | $(BIN)/python
+	$(INSTALL) '.[dev]'
+	@touch .venv/.run .venv/.lab $@
+
+setup: .venv/.dev
+
+run: .venv/.run
 	@$(BIN)/colt-prune --name first $(if $(wildcard runs/first/recipe.json),--resume) $(ARGS)
 
-lab: setup
+lab: .venv/.lab
 	@$(BIN)/colt-lab lab $(ARGS)
 
 lint: setup
@@ -61,6 +76,9 @@ lessons: setup
 
 docs: setup
 	$(BIN)/python tools/site/build.py
+
+dist: setup
+	$(BIN)/python -m build --no-isolation
 
 clean:
 	rm -rf .venv _docs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -142,7 +142,7 @@ def test_what_is_not_installed_is_named(program, flags, tmp_path, monkeypatch, c
     from colt.cli import colt_lab
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, program, None)
-    assert colt_lab(flags) == 2 and "pip install 'colt[lab]'" in capsys.readouterr().err and not list(tmp_path.iterdir())
+    assert colt_lab(flags) == 2 and f'pip install {program} brings it' in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch, capsys):

@@ -1,8 +1,10 @@
 """Make README.md from nbs/index.ipynb: prose as it is, code and what it printed as blocks.
 Make colt/tour.ipynb from nbs/tutorials/04_lab.ipynb: what a reader runs, without outputs.
+Make colt/__init__.pyi from the table of nbs/api/17_front_door.ipynb: what editors and type checkers read.
 
     python tools/readme.py [--check]      (--check: change nothing, and fail if one is not current)
 """
+import ast
 import re
 import sys
 from pathlib import Path
@@ -42,8 +44,19 @@ def tour(path):
     return nbformat.writes(book) + '\n'
 
 
+def stub(path):
+    "The names of the front door as plain imports"
+    table = next(cell.source for cell in nbformat.read(path, 4).cells if 'PUBLIC = {' in cell.source)
+    public = next(ast.literal_eval(node.value) for node in ast.parse(table).body if ast.unparse(node).startswith('PUBLIC ='))
+    rooms = [f'from . import {room} as {room}' for room in public]
+    names = [f'from .{room} import {name} as {name}' for room, inside in public.items() for name in inside]
+    return '\n'.join([f'# made from {path.name} by `make export`: change it there', *rooms, *names, '',
+                      'PUBLIC: dict[str, list[str]]', '__version__: str', ''])
+
+
 if __name__ == '__main__':
     for made, file, source in ((readme(top/'nbs/index.ipynb'), top/'README.md', 'nbs/index.ipynb'),
-                               (tour(top/'nbs/tutorials/04_lab.ipynb'), top/'colt/tour.ipynb', 'nbs/tutorials/04_lab.ipynb')):
+                               (tour(top/'nbs/tutorials/04_lab.ipynb'), top/'colt/tour.ipynb', 'nbs/tutorials/04_lab.ipynb'),
+                               (stub(top/'nbs/api/17_front_door.ipynb'), top/'colt/__init__.pyi', 'nbs/api/17_front_door.ipynb')):
         if '--check' not in sys.argv[1:]: file.write_text(made, encoding='utf-8')
         elif not file.exists() or file.read_text(encoding='utf-8') != made: sys.exit(f'{file.relative_to(top)} is not what {source} says; run make export')

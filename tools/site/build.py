@@ -26,10 +26,12 @@ from nbdev.process import NBProcessor
 from nbdev.processors import clean_magics, filter_stream_, hide_line, rm_header_dash, strip_ansi
 from plotly.offline import get_plotlyjs
 
+import colt
 from colt.plot import CONFIG
 
 top = Path(__file__).resolve().parents[2]
-MODULES = {f.stem: import_module(f'colt.{f.stem}') for f in sorted((top/'colt').glob('[a-z]*.py'))}
+MODULES = {f.stem: import_module(f'colt.{f.stem}') for f in sorted((top/'colt').glob('[a-z]*.py'))} | {'__init__': colt}
+DOOR = {f'colt.{name}': f'colt.{room}.{name}' for room, inside in colt.PUBLIC.items() for name in inside} # where a name of the front door lives
 ROOMS = (('Lessons', 'tutorials/*'), ('Guides', 'guides/*'), ('Reference', 'api/*'),
          ('Explanations', 'explanations/*\nexplanations/decisions/README'), ('The project', 'project/*'))
 TREE = '```{{toctree}}\n:caption: {}\n:hidden:\n:glob:\n:titlesonly:\n\n{}\n```\n' # a part of the table of contents
@@ -40,8 +42,11 @@ HIDDEN, FOLDED = {'hide', 'default_exp', 'eval'}, {'code-fold:', 'export', 'expo
 def names(book, module):
     "What a notebook calls by its name alone: what its module defines, and what its cells import"
     own = {name: f'{module.__name__}.{name}' for name in module.__all__} if module else {}
-    imports = (n for c in book.cells if c.cell_type == 'code' for part in c.parsed_() or () for n in ast.walk(part) if isinstance(n, ast.ImportFrom))
-    return {a.name: f'{n.module}.{a.name}' for n in imports if (n.module or '').startswith('colt.') for a in n.names} | own
+    found = {}
+    for node in (n for c in book.cells if c.cell_type == 'code' for part in c.parsed_() or () for n in ast.walk(part)):
+        if isinstance(node, ast.Import) and 'colt' in [a.name for a in node.names]: found |= {n.removeprefix('colt.'): n for n in DOOR}
+        if isinstance(node, ast.ImportFrom) and (node.module or '').startswith('colt.'): found |= {a.name: f'{node.module}.{a.name}' for a in node.names}
+    return found | own
 
 
 def linked(text, known):
@@ -49,6 +54,7 @@ def linked(text, known):
     def link(m):
         name = m[1].removesuffix('()')
         full = known.get(name, name)
+        full = DOOR.get(full, full)
         return f'{{py:obj}}`{m[1]} <{full}>`' if re.fullmatch(r'colt\.[a-z]+(\.\w+)*', full) else m[0]
     def line(text): return text if text.startswith('#') else re.sub(r'(?<![`\[{}])`([A-Za-z_][\w.]*(?:\(\))?)`(?![`\]])', link, text)
     blocks = re.split(r'(?ms)(^```.*?^```$)', text)
