@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['check_plan', 'Plan', 'plan', 'record', 'kept_of', 'collapse_of', 'ending_of', 'RunFolder', 'create_run', 'versions',
-           'resume_run', 'save_state', 'load_state', 'fit_kept', 'carry_out', 'judge', 'Choice', 'Transfer',
-           'ticket_of', 'choose_tickets', 'plan_transfer', 'carry_over']
+           'other_run', 'check_same', 'resume_run', 'save_state', 'load_state', 'fit_kept', 'carry_out', 'judge',
+           'Choice', 'Transfer', 'ticket_of', 'choose_tickets', 'plan_transfer', 'carry_over']
 
 # %% ../nbs/api/10_runs.ipynb #e7d9f3c0
 import hashlib, json, os, platform, shutil, time, warnings
@@ -279,6 +279,29 @@ def versions() -> dict[str, str]:
     return dict(colt=colt.__version__, torch=torch.__version__, python=platform.python_version(), machine=platform.machine(),
                 threads=str(torch.get_num_threads()))
 
+# %% ../nbs/api/10_runs.ipynb #c7e85f63
+def other_run(
+    folder:RunFolder, # of a run that exists
+    recipe:Recipe,
+    transfer:Mapping[str, Any]|None=None, # what `Choice.about` says of a transfer; None for a run that finds tickets
+) -> str: # in words; empty if it is the run of this recipe
+    "What else than the run of this recipe stands in the folder"
+    old, new = folder.recipe, recipe.identity
+    if old.id != recipe.id:
+        changed = [f'{k} is {new[k]!r} and was {v!r}' for k, v in old.identity.items() if new[k] != v]
+        return f"another run: {', '.join(changed)}"
+    if folder.about()['transfer'] != transfer: return 'a transfer of other tickets, or none'
+    return ''
+
+def check_same(
+    folder:RunFolder, # of a run that exists
+    recipe:Recipe,
+    transfer:Mapping[str, Any]|None=None, # as in `other_run`
+):
+    "Raise `ValueError` unless the run of this recipe stands in the folder"
+    if other := other_run(folder, recipe, transfer):
+        raise ValueError(f"'{folder.path}' is {other}; leave it as it was, or choose another name")
+
 # %% ../nbs/api/10_runs.ipynb #a1a0402f
 def resume_run(
     plan:'Plan|Transfer',
@@ -286,11 +309,8 @@ def resume_run(
 ) -> RunFolder:
     "Open the folder of a run to go on with it; raise `ValueError` if it is none, or of another recipe or other data"
     folder = RunFolder(path)
-    about, old = folder.about(), folder.recipe
-    if old.id != plan.recipe.id:
-        other = [f'{k} is {plan.recipe.identity[k]!r} and was {v!r}' for k, v in old.identity.items() if plan.recipe.identity[k] != v]
-        raise ValueError(f"'{folder.path}' is another run: {', '.join(other)}; leave these as they were, or choose another name")
-    if (about['transfer'] or {}) != plan.about.get('transfer', {}): raise ValueError(f"'{folder.path}' is a transfer of other tickets, or none; choose another name")
+    about = folder.about()
+    check_same(folder, plan.recipe, plan.about.get('transfer'))
     if about['data']['fingerprint'] != plan.dataset.fingerprint():
         raise ValueError(f"'{folder.path}' was made with other data: its fingerprint is {about['data']['fingerprint']}, not {plan.dataset.fingerprint()}")
     kept, later = folder.init(), about['start'] is not None
