@@ -108,7 +108,7 @@ def hand(server, page):
     page.evaluate(CHANGE, '.colt-status')
     lab.get_by_role('button', name='Play').click()
     print(f"from a click on Play to the first change: {pages.until(page, lambda: page.evaluate('window.changed')):.0f} ms", flush=True)
-    pages.until(page, lambda: 'target is reached' in page.locator('.colt-notice').inner_text(), 300)
+    pages.until(page, lambda: 'Finished: ' in page.locator('.colt-notice').inner_text(), 300)
     words, figures, knob = [], [], lab.locator('.widget-slider').get_by_role('slider')
     for _ in range(25):
         page.evaluate(CHANGE, '.colt-status')

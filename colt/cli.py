@@ -11,7 +11,7 @@ if 'OMP_WAIT_POLICY' not in os.environ: os.environ.setdefault('GOMP_SPINCOUNT', 
 from dataclasses import fields, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import NamedTuple, NoReturn, get_args
 
 import torch
 from fastcore.docments import docments
@@ -20,13 +20,17 @@ from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeElapsedCol
 
 import colt
 from .compare import LEVELS, differences, kinds_of, save_csv, table, told
-from .cycle import Collapse, first_mask, highest, is_done, preview
-from .data import DATASETS, CorruptImage
-from .models import ARCHITECTURES
+from .cycle import Collapse, first_mask, highest, preview
+from .data import DATASETS, CorruptImage, size_of, to_download
+from .desk import width
+from .models import ARCHITECTURES, create
+from .partition import classes_of
 from .plot import save_comparison, save_report
-from .runs import RunFolder, Transfer, carry_out, carry_over, create_run, plan, plan_transfer, resume_run
+from .runs import RunFolder, carry_out, carry_over, check_plan, check_same, choose_tickets, collapse_of, create_run
+from .runs import ending_of, other_run, plan, plan_transfer, resume_run
 from .ticket import write_whole
 from .train import Recipe, one_shot, usual_device
+from .transfer import network_for
 
 # %% ../nbs/api/16_cli.ipynb #86e68728
 def _yes(text):
@@ -151,34 +155,100 @@ def _check_flags(args):
 def _check_outputs(args, width, why):
     if args.output_class not in (None, width): raise ValueError(f'--output_class {args.output_class}: the networks of this run have {width} outputs ({why}); leave it out')
 
-def _plan(args):
-    "The plan of a run; raise `ValueError` for any mistake in the flags"
+def _settings(args):
+    "The recipe, and the sparsities to follow; raise `ValueError` for a mistake in the flags that shows in them alone"
     _check_flags(args)
     recipe, match = _recipe(args, _given(args))
-    p = plan(one_shot(recipe) if args.one_shot else recipe, args.data or 'data', match)
-    _check_outputs(args, max(len(part.classes) for part in p.parts), f"{len(p.dataset.classes)} classes in {len(p.parts)} partition{'s'*(len(p.parts) > 1)}")
+    return one_shot(recipe) if args.one_shot else recipe, match
+
+def _plan(args, recipe, match):
+    "The plan of a run, with its images; raise `ValueError` if the recipe can't be followed"
+    p = plan(recipe, args.data or 'data', match)
+    _check_outputs(args, max(len(part.classes) for part in p.parts), _divided(len(p.dataset.classes), recipe))
     return p
+
+def _divided(classes, recipe):
+    return f'{classes} classes in 1 partition' if recipe.partition == 1 else f'{classes} classes in {recipe.partition} partitions'
 
 def _nothing(args, folder):
     why = 'it ended before it had begun: leave out --resume and say all of its settings again' if folder.path.is_dir() else _runs_in(args.out)
     return ValueError(f"--resume: there is no run '{folder.path}'; {why}")
 
 # %% ../nbs/api/16_cli.ipynb #20afac75
-def _folder(args, p):
-    "The folder of the run to come; raise `ValueError` if that would overwrite one, or if there is none to resume"
-    folder = RunFolder(Path(args.out)/(args.name or p.name))
-    if args.resume and not folder.exists(): raise _nothing(args, folder)
-    if folder.exists() and not args.resume:
-        done = folder.records()
-        over = done and (len(done) == len(p.numbers) if isinstance(p, Transfer) else is_done(p.net, folder.cycle(done[-1]['cycle']), p.recipe, p.match))
-        state = f"is finished: {len(done)} cycles, sparsity {done[-1]['sparsity']:.3f}" if over else f'was begun, and has {len(done)} finished cycles'
-        raise ValueError(f"'{folder.path}' {state}. Nothing is overwritten: --resume goes on with it, --name NAME makes another run")
-    return folder.path
+class _Found(NamedTuple):
+    "What stands in a folder, in words"
+    state: str # what it is
+    next: str # what would be trained next; empty if nothing
+    way: str # how to go on with it; empty if there is none
 
-def _open(args, p, report):
+def _place(args, name, recipe, transfer=None):
+    "The folder of a run; raise `ValueError` if it is to be resumed and there is none, or another"
+    folder = RunFolder(Path(args.out)/(args.name or name))
+    if args.resume and not folder.exists(): raise _nothing(args, folder)
+    if args.resume: check_same(folder, recipe, transfer)
+    return folder
+
+def _cycles_in(folder, recipe, match):
+    "What stands in the folder of a run"
+    if other := other_run(folder, recipe): return _Found(f'is {other}', '', '')
+    records, way = folder.records(), '--resume goes on with it'
+    if not records: return _Found('has no finished cycle', 'cycle 0', way)
+    cycles = '1 cycle' if len(records) == 1 else f'{len(records)} cycles'
+    told, ending = f"{cycles}, sparsity {records[-1]['sparsity']:.3f}", ending_of(records, recipe, match)
+    if ending is None: return _Found(f'has {told}', f"cycle {records[-1]['cycle'] + 1}", way)
+    if not ending.finished: return _Found(f'has ended after {told}: {ending}', '', '')
+    further = ending.why != 'match' and not collapse_of(records[-1])
+    return _Found(f'is finished after {told}: {ending}', '', f'--resume with a higher --{ending.why} goes on with it' if further else '')
+
+def _tickets_in(folder, chosen):
+    "What stands in the folder of a transfer"
+    if other := other_run(folder, chosen.recipe, chosen.about['transfer']): return _Found(f'is {other}', '', '')
+    done, wanted = len(folder.records()), len(chosen.numbers)
+    if done == wanted: return _Found(f'is finished: {done} of {wanted} tickets are trained', '', '')
+    return _Found(f'has {done} of {wanted} tickets trained', f'the ticket of cycle {chosen.numbers[done]}', '--resume goes on with it')
+
+def _ways(found): return f'{found.way}, --name NAME makes another run' if found.way else '--name NAME makes another run'
+
+def _check_free(args, folder, found):
+    "Raise `ValueError` if a run would be overwritten"
+    if found and not args.resume: raise ValueError(f"'{folder.path}' {found.state}. Nothing is overwritten: {_ways(found)}")
+
+def _open(args, p, folder, report):
     "The run's folder, made or opened"
-    if args.resume: return resume_run(p, _folder(args, p), args.threads)
-    return create_run(p, _folder(args, p), report, args.threads)
+    if args.resume: return resume_run(p, folder.path, args.threads)
+    return create_run(p, folder.path, report, args.threads)
+
+# %% ../nbs/api/16_cli.ipynb #9075db26
+def _classes_and_shape(recipe, run):
+    "Classes of the data set, and shape (c, h, w) of its images: as the run says that was made with it, or as is known beforehand"
+    classes, shape = size_of(recipe.dataset)
+    if not run.exists() or run.recipe.dataset != recipe.dataset: return classes, shape
+    data = run.about()['data']
+    return len(data['classes']), tuple(data['shape'])
+
+def _would_prune(args, folder, recipe, match, found):
+    "What `colt-prune` would do, by line. Errors as in `_settings` and `_plan`, as far as they are known without images"
+    classes, shape = _classes_and_shape(recipe, folder)
+    outputs = width(recipe, classes)
+    net = create(recipe.arch, outputs, shape, recipe.seed, recipe.stem)
+    check_plan(net, recipe, shape, outputs, match)
+    _check_outputs(args, outputs, _divided(classes, recipe))
+    return [preview(net, recipe, match=match), *_would(args, folder, recipe, found)]
+
+def _would(args, folder, recipe, found):
+    "What would be downloaded, and written where"
+    if found and not args.resume: return [f'would write nothing: {folder.path} {found.state}', _ways(found)]
+    if found and not found.next: return [f'would train nothing: {folder.path} {found.state}', _ways(found)]
+    missing, data = to_download(recipe.dataset, args.data or 'data'), args.data or 'data'
+    fetched = [f"would download {recipe.dataset}, {missing} MB, into '{data}'"] if missing else []
+    if found: return [*fetched, f'would go on with {folder.path} from {found.next}: it {found.state}']
+    _check_folder(folder.path)
+    return [*fetched, f'would write {folder.path}']
+
+def _check_folder(folder):
+    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not there.is_dir(): raise ValueError(f"'{folder}' can't be a folder: '{there}' is a file; name another")
+    if not os.access(there, os.W_OK | os.X_OK): raise ValueError(f"'{folder}' can't be written; name another folder")
 
 # %% ../nbs/api/16_cli.ipynb #97bacced
 def _table(p):
@@ -226,8 +296,9 @@ def _summary(p, folder, args):
     for how, found in last.get('controls', {}).items(): yield how, f"{100*found['test_accuracy']:.2f} %, trained in the same way: a control"
     yield 'threads', f'{folder.threads}, in every training of this run'
     yield 'report', str(folder.path/'report.html')
-    target = round(1 - (1 - last['sparsity'])/2, 4)
-    if not (p.recipe.match or args.one_shot) and target < highest(p.net, first_mask(p.net, replace(p.recipe, sparsity=None, final_prune_rate=None, max_cycles=0)), p.recipe)[0]:
+    further, target = collapse_of(last), round(1 - (1 - last['sparsity'])/2, 4)
+    if further: yield 'go on', f'not from here: {further}'
+    elif not (p.recipe.match or args.one_shot) and target < highest(p.net, first_mask(p.net, replace(p.recipe, sparsity=None, final_prune_rate=None, max_cycles=0)), p.recipe)[0]:
         yield 'go on', f'{_command()} ' + shlex.join(['--resume', '--name', folder.path.name, *_where(args), '--sparsity', str(target)])
 
 # %% ../nbs/api/16_cli.ipynb #67182c89
@@ -259,19 +330,26 @@ def _carefully(prog, args, work):
 
 # %% ../nbs/api/16_cli.ipynb #80724f3c
 def _prune(stage, args):
-    p, console = _plan(args), stage.console
-    if args.dry_run: return console.print(f'{preview(p.net, p.recipe)}\nwould write {_folder(args, p)}')
-    (head, line), r = _table(p), p.recipe
+    (recipe, match), console = _settings(args), stage.console
+    place = _place(args, recipe.name, recipe)
+    found = _cycles_in(place, recipe, match) if place.exists() else None
+    if args.dry_run: return console.print('\n'.join(_would_prune(args, place, recipe, match, found)))
+    _check_free(args, place, found)
+    p = _plan(args, recipe, match)
+    head, line = _table(p)
     with (watch := _Watch(console)).bar:
-        folder = stage.folder = _open(args, p, watch)
+        folder = stage.folder = _open(args, p, place, watch)
         console.print(head, style='bold')
         for row in (rows := folder.records()): console.print(line(row))
         for row in carry_out(p, folder, watch):
             console.print(line(row))
-            save_report(rows := [*rows, row], folder.path/'report.html',
-                        f"{r.prune_type.upper()} ticket of {r.arch} on {r.dataset}: {100*row['sparsity']:.1f} % sparse after {row['cycle']} prunings")
+            save_report(rows := [*rows, row], folder.path/'report.html', _title(recipe, row))
     console.print()
     for what, value in _summary(p, folder, args): console.print(f'{what:<10}{value}')
+
+def _title(recipe, row):
+    told = f"{100*row['sparsity']:.1f} % sparse after {row['cycle']} pruning rounds"
+    return f'{recipe.prune_type.upper()} ticket of {recipe.arch} on {recipe.dataset}: {told}'
 
 def colt_prune(
     argv:list[str]|None=None, # the flags; by default those of the process
@@ -327,8 +405,8 @@ def _transfer_recipe(args, was):
     return replace(was, dataset=dataset, **ends | {k: getattr(usual, k) for k in new} | given)
 
 # %% ../nbs/api/16_cli.ipynb #32e4bddb
-def _plan_transfer(args):
-    "The tickets and what they are to learn; raise `ValueError` for any mistake in the flags"
+def _aim(args):
+    "Of which run, how trained, and which tickets on what (as `choose_tickets` takes it); raise `ValueError` for any mistake in the flags"
     _check_flags(args)
     kept = RunFolder(Path(args.out)/args.name) if args.resume and args.name else None
     if kept and not kept.exists(): raise _nothing(args, kept)
@@ -339,7 +417,7 @@ def _plan_transfer(args):
         if extra := [k for k, v in fixed.items() if v not in (None, '', False)]: raise ValueError(f"--{extra[0]}: with --resume --name this is as it was; leave it out")
         recipe = replace(kept.recipe, **{k: v for k, v in _given(args).items() if k in _learning} | ({'device': _device(args)} if args.gpu is not None or args.device else {}))
         source = _find_run(args.out, old['from'] if RunFolder(old['from']).exists() else Path(old['from']).name, f"the run whose tickets '{kept.path}' trains is missing: ")
-        return plan_transfer(source, recipe, args.data or 'data', old['part1'], old['part2'], tuple(old['cycles']), adapt=old['adapt'])
+        return source, recipe, dict(part1=old['part1'], part2=old['part2'], numbers=tuple(old['cycles']), adapt=old['adapt'])
     source = _source(args)
     was = source.recipe
     for flag, asked, is_ in ('arch_type', args.arch_type, was.arch), ('prune_type', args.prune_type, was.prune_type), ('dataset1', args.dataset1, was.dataset):
@@ -347,22 +425,42 @@ def _plan_transfer(args):
     if args.bias not in (None, was.bias): raise ValueError(f"--bias: the tickets of '{source.path}' were found with {'' if was.bias else 'no '}biases pruned; leave it out")
     if args.cycle is not None and args.sparsity is not None: raise ValueError(f'--cycle {args.cycle} and --sparsity {args.sparsity}: give one of them')
     if args.sparsity is not None and not 0 <= args.sparsity < 1: raise ValueError(f'--sparsity {args.sparsity}: it must be a number from 0 to below 1')
-    p = plan_transfer(source, _transfer_recipe(args, was), args.data or 'data', args.part1, args.part2, () if args.cycle is None else (args.cycle,), args.sparsity, args.adapt)
-    _check_outputs(args, len(p.part.classes), f'part {p.part.name} of {p.recipe.dataset}')
-    return p
+    numbers = () if args.cycle is None else (args.cycle,)
+    which = dict(part1=args.part1, part2=args.part2, numbers=numbers, near=args.sparsity, adapt=args.adapt)
+    return source, _transfer_recipe(args, was), which
 
 # %% ../nbs/api/16_cli.ipynb #191e8a69
+def _what(chosen):
+    "Which tickets are to learn what"
+    n, whose = len(chosen.numbers), f', by the vote of part {chosen.part1}' if chosen.part1 else ''
+    tickets = f'1 ticket of {chosen.source.path}' if n == 1 else f'{n} tickets of {chosen.source.path}'
+    return f'{tickets}{whose}, on part {chosen.part2} of {chosen.recipe.dataset} by {chosen.recipe.optimizer}'
+
+def _would_transfer(args, source, recipe, which):
+    "What `colt-transfer` would do, by line. Errors as in `plan_transfer`, as far as they are known without images"
+    classes, shape = _classes_and_shape(recipe, source)
+    chosen = choose_tickets(source, recipe, classes, **which)
+    outputs = len(classes_of(chosen.part2, classes))
+    _check_outputs(args, outputs, f'part {chosen.part2} of {recipe.dataset}')
+    network_for(chosen.dense(), outputs, shape, recipe, chosen.adapt)
+    folder = _place(args, chosen.name, recipe, chosen.about['transfer'])
+    found = _tickets_in(folder, chosen) if folder.exists() else None
+    return [_what(chosen), *_would(args, folder, recipe, found)]
+
 def _transfer(stage, args):
-    p, console = _plan_transfer(args), stage.console
-    what = f"{len(p.numbers)} ticket{'s'*(len(p.numbers) > 1)} of {p.source.path}{f', by the vote of part {p.part1}' if p.part1 else ''}, on part {p.part.name} of {p.recipe.dataset} by {p.recipe.optimizer}"
-    console.print(what, style='bold')
-    if args.dry_run: return console.print(f'would write {_folder(args, p)}')
+    (source, recipe, which), console = _aim(args), stage.console
+    if args.dry_run: return console.print('\n'.join(_would_transfer(args, source, recipe, which)))
+    p = plan_transfer(source, recipe, args.data or 'data', **which)
+    _check_outputs(args, len(p.part.classes), f'part {p.part2} of {recipe.dataset}')
+    place = _place(args, p.name, recipe, p.about['transfer'])
+    _check_free(args, place, _tickets_in(place, p) if place.exists() else None)
+    console.print(_what(p), style='bold')
     controls = [c for c in p.recipe.controls.split(',') if c]
     def line(r):
         shares = [r['sparsity'], r['ticket']['valid_accuracy'], r['ticket']['test_accuracy'], *(r['controls'][c]['test_accuracy'] for c in controls)]
         return f"{r['cycle']:>6}" + ''.join(f'{100*s:>{wide}.2f} %' for s, wide in zip(shares, [8, 10, *[8]*len(shares)])) + f"{r['seconds']:>10.1f}"
     with (watch := _Watch(console)).bar:
-        folder = stage.folder = _open(args, p, watch)
+        folder = stage.folder = _open(args, p, place, watch)
         console.print(' cycle  sparsity  validation      test' + ''.join(f'{c:>10}' for c in controls) + '   seconds')
         for row in (rows := folder.records()): console.print(line(row))
         for row in carry_over(p, folder, watch):
@@ -439,11 +537,6 @@ def _port(asked, first):
     if not 1 <= asked <= 65535: raise ValueError(f'--port {asked}: it must be a number from 1 to 65535')
     if why := _refused(asked): raise ValueError(f"--port {asked} can't be used ({why}); give another, or leave it out")
     return asked
-
-def _check_folder(folder):
-    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    if not there.is_dir(): raise ValueError(f"'{folder}' can't be a folder: '{there}' is a file; name another")
-    if not os.access(there, os.W_OK | os.X_OK): raise ValueError(f"'{folder}' can't be written; name another folder")
 
 # %% ../nbs/api/16_cli.ipynb #45632385
 _cell:dict = dict(cell_type='code', id='lab', metadata={}, outputs=[], execution_count=None, source='from colt.panel import Lab\nLab()')

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DATASETS', 'SIZES', 'generator', 'Images', 'Dataset', 'deck', 'hold_out', 'split', 'read_idx', 'read_pickle',
            'zoom_box', 'CorruptImage', 'Files', 'from_folder', 'unpack', 'from_arrays', 'from_dataset', 'to_download',
-           'load']
+           'size_of', 'load']
 
 # %% ../nbs/api/00_data.ipynb #28a3f870
 import gzip, hashlib, math, os, pickletools, re, stat, sys, tempfile, warnings, zipfile, zlib
@@ -539,6 +539,16 @@ def to_download(
     folder, size = _packed.get(name, ('', 0))
     return size if size and not (_idx_folder(folder, root) if folder in _idx_folders else (Path(root)/folder).is_dir()) else 0
 
+# %% ../nbs/api/00_data.ipynb #3c7d11a8
+def size_of(
+    name:str, # one of `DATASETS`
+) -> tuple[int, tuple[int, int, int]]: # number of classes, and shape (c, h, w) of an image
+    "What is known of a data set before it is loaded; raise `ValueError` if there is none of this name"
+    if name not in SIZES: raise ValueError(_no_such(name))
+    return SIZES[name]
+
+def _no_such(name): return f"there is no data set '{name}'; choose one of {', '.join(DATASETS)}"
+
 # %% ../nbs/api/00_data.ipynb #fa1f70a8
 def load(
     name:str, # one of `DATASETS`
@@ -548,7 +558,7 @@ def load(
     skip_corrupt:bool=False, # decode every picture of imagenet or tinyimagenet first, and leave out those that can't be
 ) -> Dataset: # in memory; imagenet in files
     "Load a data set; raise `ValueError` for what is not as it should be, `ConnectionError` for what is not here and can't be fetched"
-    if name not in DATASETS: raise ValueError(f"there is no data set '{name}'; choose one of {', '.join(DATASETS)}")
+    if name not in DATASETS: raise ValueError(_no_such(name))
     if Path(root).exists() and not Path(root).is_dir():
         raise ValueError(f"data folder '{root}' is not a folder; name the folder that holds {name}")
     images, test = DATASETS[name](root, skip_corrupt)

@@ -17,25 +17,50 @@ import torch
 from fastcore.basics import patch
 from torch import nn
 
-from .cycle import Cycle, first_mask, highest
+from .cycle import Cycle, Ending, first_mask, highest
 from .data import DATASETS, SIZES, Dataset, to_download
 from .models import ARCHITECTURES, create
-from .plot import in_danger
 from .rewind import rewind_, snapshot
-from .runs import Plan, RunFolder, carry_out, create_run, judge, plan, resume_run
+from .runs import Plan, RunFolder, carry_out, create_run, ending_of, judge, plan, resume_run
 from .train import Recipe, check_network, usual_device
 
 # %% ../nbs/api/14_desk.ipynb #3f1b122d
 @lru_cache(4)
 def _network(arch, classes, shape, stem): return create(arch, classes, shape, 0, stem)
 
-def _kinds(recipe):
+def _rates(recipe):
+    "What each vote prunes"
+    if recipe.match: return 'as in the run that it follows'
     rates = {k: rate for k, rate in recipe.rates.items() if rate}
-    return f"of {' and '.join(rates)}" if len(set(rates.values())) < 2 else ', '.join(f'{k} {rate:g}' for k, rate in rates.items())
+    if len(set(rates.values())) < 2: return f"of {' and '.join(rates)}, each vote"
+    return ', '.join(f'{k} {rate:g}' for k, rate in rates.items()) + ', each vote'
 
-def _end(recipe):
-    if recipe.final_prune_rate is not None: return f'at {recipe.final_prune_rate:g} % of all'
-    return f'after {recipe.max_cycles} prunings' if recipe.max_cycles is not None else 'as the run that is matched'
+def _voters(recipe):
+    "How many votes it takes to keep a weight"
+    need = recipe.need or recipe.partition
+    if recipe.partition == 1: return 'one network'
+    if need == recipe.partition: return 'what all partitions keep'
+    return 'what any partition keeps' if need == 1 else f'what {need} of {recipe.partition} partitions keep'
+
+def _shares(recipe, classes):
+    "What each partition has of the task"
+    n = recipe.partition
+    few, many = classes//n, -(-classes//n)
+    if n == 1: return 'all classes'
+    if recipe.partition_by == 'random': return f'all {classes} classes in each, 1/{n} of the images'
+    if few < many: return f'{few} or {many} classes in each'
+    return '1 class in each' if many == 1 else f'{many} classes in each'
+
+def _target(recipe, reach):
+    "How far it goes"
+    others = []
+    if recipe.final_prune_rate is not None: others.append(f'at {recipe.final_prune_rate:g} % of all weights')
+    if recipe.max_cycles is not None: others.append(f'after {recipe.max_cycles} pruning rounds')
+    if recipe.match: others.append('with the run that it follows')
+    if recipe.sparsity is None: return f"none: it ends {' or '.join(others)}"
+    told = 'sparsity' if recipe.match else f'sparsity, at most {int(reach*1e5)/1e5:g}'
+    if (recipe.need or recipe.partition) < recipe.partition: told = f'{told} if the votes agree'
+    return f"{told}; or it ends {' or '.join(others)}" if others else told
 
 def width(
     recipe:Recipe,
@@ -61,12 +86,10 @@ def outlook(
     reach, _ = highest(known, mask, recipe, head)
     return dict(dataset=f"{classes} classes, {'×'.join(map(str, shape))} pixels",
                 arch=f'{sum(m.numel() for m in mask.values()):,} prunable weights',
-                prune_type='what all partitions keep' if recipe.prune_type == 'colt' else 'one network',
-                partition=f"{'up to '*bool(classes % recipe.partition)}{each} class{'es'*(each > 1)} in each" if recipe.partition > 1 else 'all classes',
-                ratio=f'{_kinds(recipe)}, each vote',
+                prune_type=_voters(recipe), partition=_shares(recipe, classes), ratio=_rates(recipe),
                 prune_strategy='all layers of a kind' if recipe.prune_strategy == 'global' else 'each layer alone',
-                end_iter='of each training', lr=f'of {recipe.optimizer}', seed='of all that is random',
-                sparsity=f'sparsity, at most {int(reach*1e5)/1e5:g}' if recipe.sparsity is not None else f'none: it ends {_end(recipe)}')
+                end_iter='of each training', lr=f'of {recipe.optimizer}', seed='for weights, data order and splits',
+                sparsity=_target(recipe, reach))
 
 # %% ../nbs/api/14_desk.ipynb #dcc507b8
 def _differing(recipe, usual):
@@ -136,8 +159,9 @@ class Desk:
     def look(self, recipe:Recipe):
         "Find the run of these settings"
         folder = self.opened if self.opened is not None and self._opened_id == recipe.id else RunFolder(self.out/recipe.name)
+        followed = RunFolder(self.out/recipe.match).layers() if recipe.match else []
         self.records:list[dict[str, Any]] = folder.records() if folder.exists() else []
-        self.recipe, self.folder = recipe, folder
+        self.recipe, self.folder, self.followed = recipe, folder, followed # layer -> sparsity for each cycle of the other run
         self.foreign = self._foreign() # why the run can only be looked at; empty if it can go on
 
 # %% ../nbs/api/14_desk.ipynb #70fbb34c
@@ -156,6 +180,7 @@ def _foreign(self:Desk):
     if self.records and about['transfer']: return 'This is a transfer: look back on it here, and go on with it by colt-transfer --resume.'
     images, network = self.recipe.dataset not in DATASETS and not isinstance(self.data, Dataset), self.recipe.arch not in ARCHITECTURES and self.net is None
     if mine := ', '.join(['data=...']*images + ['net=...']*network): return f'To go on with this run, hand over what it was made of: Lab(..., {mine}).'
+    if self.recipe.match and not self.followed: return f"This run follows '{self.recipe.match}', and there is no finished cycle of that in '{self.out}'. Put it back to go on."
     if about and (other := self._other(about)): return f"The run in '{self.folder.path}' is of {other} than you handed over. Hand over the same, or take another seed for a run of its own."
     return ''
 
@@ -178,25 +203,27 @@ def hints(self:Desk) -> dict[str, str]:
 
 # %% ../nbs/api/14_desk.ipynb #d0db3f40
 @patch(as_prop=True)
+def ending(self:Desk) -> Ending|None:
+    "Why the run has ended with the last of its cycles; None if it goes on, or has not begun"
+    return ending_of(self.records, self.recipe, self.followed)
+
+@patch(as_prop=True)
 def dead(self:Desk) -> list[str]:
-    "Layers that the last vote left without a weight: the run has ended there"
-    return [n.removesuffix('.weight') for n, left in (in_danger(self.records[-1]) if self.records else {}).items() if not left]
+    "Layers that the next mask would leave empty, if that is why the run has ended"
+    return [n.removesuffix('.weight') for n in self.ending.layers] if self.ending else []
 
 @patch(as_prop=True)
 def done(self:Desk) -> bool:
-    "Whether the target is reached"
-    last, r = self.records[-1] if self.records else None, self.recipe
-    targets = dict(sparsity=r.sparsity, prune_rate=r.final_prune_rate, cycle=r.max_cycles)
-    return last is not None and any(target is not None and last[what] >= target for what, target in targets.items())
+    "Whether the run is finished: a target is reached, or the end of the run that it follows"
+    return self.ending is not None and self.ending.finished
 
 # %% ../nbs/api/14_desk.ipynb #f2d2103a
 @patch
 def prepare(self:Desk) -> Plan:
     "The plan of the run, with its images loaded"
-    if (key := (self.recipe, self.folder.path)) not in self._plans:
+    if (key := (self.recipe, self.folder.path, len(self.followed))) not in self._plans:
         if self.net is not None: rewind_(self.net, self._init)
-        followed = RunFolder(self.out/self.recipe.match).layers() if self.recipe.match else None
-        self._plans, self._going = {key: plan(self.recipe, self.data, followed, self.net, self.head)}, False
+        self._plans, self._going = {key: plan(self.recipe, self.data, self.followed, self.net, self.head)}, False
     return self._plans[key]
 
 @patch
@@ -249,6 +276,7 @@ def cycle(self:Desk,
 def words(self:Desk) -> tuple[str, str]: # a cell, and a line for a shell; this is empty where no line can say it
     "The run on the desk, to take along"
     own = ', net=net'*(self.net is not None) + f', head={self.head!r}'*(self.head != 'head')
+    if self.recipe.match: own += f', match=RunFolder({str(self.out/self.recipe.match)!r}).layers()'
     data = None if isinstance(self.data, Dataset) else str(self.data)
     threads = self.folder.threads if self.folder.exists() else None
     code = as_code(self.recipe, self.folder.path, data, own, threads)

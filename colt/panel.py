@@ -31,7 +31,7 @@ from .desk import Desk
 from .models import ARCHITECTURES
 from .play import Curve, Player
 from .plot import CONFIG, budget, cycle_figure, loss_traces, save_page, save_report, story
-from .runs import RunFolder
+from .runs import RunFolder, collapse_of
 from .train import Progress, Recipe, usual_device
 
 # %% ../nbs/api/15_panel.ipynb #7796b2e0
@@ -271,12 +271,12 @@ def _told(row): # what a cycle came to
     return ' · '.join(filter(None, [f"cycle {row['cycle']}: {100*row['sparsity']:.2f} % sparse", agreed, f'test accuracy: {accuracies}']))
 
 # %% ../nbs/api/15_panel.ipynb #c04870fb
-def _costs(records, recipe): # a table of what is spent, and of what will be
-    rows = budget(records, recipe)
+def _costs(records, recipe, followed=()): # a table of what is spent, and of what will be
+    rows = budget(records, recipe, followed)
     def cell(v, key): return '–' if v is None else f'{v:,.1f} s' if key == 'seconds' else f'{v:,.0f}'
     def line(*cells, of='td'): return '<tr>' + ''.join(f'<{tag}>{c}</{tag}>' for tag, c in zip(['th'] + [of]*len(cells), cells)) + '</tr>'
     far = f"up to cycle {records[-1]['cycle']}" if records else 'so far'
-    told = (line(what, *(cell(v[i], k) for k, v in rows.items())) for i, what in enumerate((far, 'to the target, about')))
+    told = (line(what, *(cell(v[i], k) for k, v in rows.items())) for i, what in enumerate((far, 'to the end, about')))
     why = 'What it takes to find a ticket. To train it on the whole task is a measurement, and counts for nothing'
     return f'<table class="colt-costs" title="{why}">{line("to find the ticket", "cycles", "epochs", "images seen", "training time", of="th")}{"".join(told)}</table>'
 
@@ -360,7 +360,8 @@ def _status(self:View):
 def able(self:View):
     "What can be pressed now"
     state, row, idle = self.player.state, self.row, not self.player.busy
-    more = self.can and not self.desk.done and not self.desk.dead if idle else self.player.work == self.desk.work # a ticket has no next cycle
+    if idle: more = self.can and self.desk.ending is None
+    else: more = self.player.work == self.desk.work # a ticket has no next cycle
     on = more or state == 'paused'
     self.console.able(Step=on, Play=on, Pause=state == 'running', Stop=not idle, Save_ticket=row is not None, Save_figure=row is not None,
                       Train_the_ticket=self.can and idle and row is not None and row['ticket'] is None and self.desk.net is None)
@@ -379,7 +380,7 @@ def _draw(self:View):
     with self.sheet.drawing('all', .02, 1):
         n, live = self.console.cycle.value, {name: c.told() for name, c in dict(self.curves).items()} if self.follows and self.curves else None
         self.sheet.show(cycle_figure(self.desk.records, n, self.desk.cycle(n), self.console.layer.value, live, self.beside, self.desk.size[1]), 2*len(live or ()))
-    self.console.costs.value = _costs(self.desk.records, self.desk.recipe)
+    self.console.costs.value = _costs(self.desk.records, self.desk.recipe, self.desk.followed)
 
 # %% ../nbs/api/15_panel.ipynb #5f5834f6
 @patch
@@ -516,13 +517,19 @@ def _look(self:Lab):
         return self.console.say(self._wrong, wrong=True)
     self.view.can, self._wrong = not self.desk.foreign, self.desk.foreign
     self.form.say(hints)
-    self.console.say(self.desk.foreign or self._reached())
+    self.console.say(self.desk.foreign or self._ended())
     self.view.spread()
 
 @patch
-def _reached(self:Lab):
-    if self.desk.done: return f"The target is reached{'; a higher one goes on from here' if self.recipe.sparsity is not None else ''}."
-    return f"The run has ended here: the next cycle would have no weight in {', '.join(self.desk.dead)}. The tickets so far are good." if self.desk.dead else ''
+def _ended(self:Lab):
+    "That the run has ended, why, and how it can be continued; nothing if it goes on"
+    ending = self.desk.ending
+    if ending is None: return ''
+    if not ending.finished: return f'The run can not go on: {ending}. The tickets so far are good.'
+    further = collapse_of(self.records[-1])
+    if further: return f'Finished: {ending}. It can not be continued: {further}.'
+    way = ' Raise it to continue, or start a new run.' if ending.why == 'sparsity' else ''
+    return f'Finished: {ending}.{way}'
 
 @patch
 def _press(self:Lab, name):
@@ -556,7 +563,7 @@ def _rest(self:Lab, state):
     self.view.lengthen() # another lab may have been here
     self.view.tell()
     given_up = 'The cycle at work was given up; those that are finished stay.' if self.player.gate.ended else ''
-    self.console.say(failed if state == 'failed' else held if state == 'paused' else given_up or self._reached(), wrong=state == 'failed')
+    self.console.say(failed if state == 'failed' else held if state == 'paused' else given_up or self._ended(), wrong=state == 'failed')
     self.view.draw()
     if state == 'finished': save_report(self.records, self.folder.path/'report.html', self.folder.path.name)
     self._freeze()

@@ -1,0 +1,254 @@
+"Whether a run goes on, and if not why: `cycles` decides; the lab, the figures and the command say the same of every cycle"
+import json
+import re
+import shutil
+import socket
+from functools import cache
+
+import ipywidgets
+import numpy as np
+import pytest
+
+from colt.cli import colt_prune, colt_transfer, parser
+from colt.cycle import Collapse, cycles
+from colt.data import load, to_download
+from colt.desk import Desk
+from colt.panel import Lab
+from colt.plot import budget, cycle_figure, in_danger, run_figure
+from colt.runs import RunFolder, carry_out, create_run, ending_of, plan
+from colt.train import Recipe
+
+# The convolutions of lenet5 on digits, one epoch a network: 2,550 weights in two layers, and a run of five cycles in half a second.
+# Four in five are pruned at a high rate of learning, so that networks disagree and the last weights of a layer are soon reached.
+SHARED = '--arch_type lenet5 --end_iter 1 --lr 0.1 --evaluate no --linear_prune_ratio 0 --device cpu'
+RUNS = {'target': '--conv_prune_ratio 0.8 --sparsity 0.95',
+        'rate': '--conv_prune_ratio 0.8 --final_prune_rate 14',
+        'rounds': '--conv_prune_ratio 0.8 --overlap any --max_cycles 2',
+        'all': '--conv_prune_ratio 0.8 --seed 1 --sparsity 0.998',
+        'any': '--conv_prune_ratio 0.8 --seed 1 --sparsity 0.998 --overlap any',
+        'two': '--conv_prune_ratio 0.8 --seed 1 --sparsity 0.998 --partition 3 --overlap 2',
+        'random': '--conv_prune_ratio 0.8 --seed 1 --sparsity 0.998 --partition 3 --overlap 2 --partition_by random',
+        'same': '--conv_prune_ratio 0.001 --sparsity 0.2 --partition 3 --overlap any',
+        'same two': '--conv_prune_ratio 0.0005 --sparsity 0.2 --partition 3 --overlap 2',
+        'matched': '--match target', 'matched any': '--match any', 'lost': '--match leader'}
+FINISHED = {'sparsity', 'final_prune_rate', 'max_cycles', 'match'}
+
+
+def flags(name): return (RUNS[name] if '--match' in RUNS[name] else f'{SHARED} {RUNS[name]}').split()
+
+
+@pytest.fixture(scope='module')
+def digits(): return load('digits')
+
+
+@pytest.fixture(scope='module')
+def out(tmp_path_factory):
+    "A folder with all of these runs, each as far as it gets"
+    out = tmp_path_factory.mktemp('one')
+    def prune(*words): return colt_prune([*words, '--out', str(out)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('colt.cli.save_report', lambda *_: None)              # 5 MB a cycle; what is in it is asked for below
+        patch.setattr('colt.cli.parser', cache(parser))                     # a tenth of a second, a hundred times
+        assert prune(*f'{SHARED} --conv_prune_ratio 0.4 --max_cycles 1 --name leader'.split()) == 0
+        for name in RUNS: assert prune(*flags(name), '--name', name.replace(' ', '-')) in (0, 1)
+        assert prune(*'--resume --name leader --max_cycles 2'.split()) == 0 # so the run that follows it has lost its way
+        yield out
+    ipywidgets.Widget.close_all()
+
+
+class WouldTrain(Exception): pass
+def would_train(*_): raise WouldTrain
+
+
+def truth(run, n, match, digits):
+    "What `cycles` does after cycle `n`: `goes on`, `finished`, `collapse` or `off path`"
+    recipe, start = run.recipe, run.cycle(n)
+    p = plan(recipe, digits, match)
+    try: list(cycles(p.net, p.parts, recipe, start, would_train, match))
+    except WouldTrain: return 'goes on'
+    except Collapse: return 'collapse'
+    except ValueError as e:
+        assert 'match' in str(e)
+        return 'off path'
+    return 'finished'
+
+
+def by_numpy(run, n):
+    "How many weights enough votes keep; which layers have some now and none of these; and whether all are kept, though votes prune some"
+    cycle, overlap = run.cycle(n), run.recipe.overlap
+    need = {'all': len(cycle.votes), 'any': 1}.get(overlap) or int(overlap)
+    now = {k: m.numpy() for k, m in cycle.mask.items()}
+    counts = {k: np.sum([v[k].numpy() for v in cycle.votes], 0) for k in now}
+    kept = {k: int((c >= need).sum()) for k, c in counts.items()}
+    empty = [k.removesuffix('.weight') for k in now if now[k].any() and not kept[k]]
+    same = all(np.array_equal(c >= need, now[k]) for k, c in counts.items())
+    return kept, empty, same and any((v[k].numpy() != now[k]).any() for v in cycle.votes for k in now)
+
+
+def cut(run, n, strip=()):
+    "A copy of a run that has come as far as cycle `n`"
+    copy = run.path.with_name(f'{run.path.name}-{n}')
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(run.path, copy)
+    lines = [json.loads(line) for line in (run.path/'cycles.jsonl').read_text().splitlines()[:n + 1]]
+    kept = [json.dumps({k: v for k, v in line.items() if k not in strip}) + '\n' for line in lines]
+    (copy/'cycles.jsonl').write_text(''.join(kept))
+    return RunFolder(copy)
+
+
+def titles(figure): return ' '.join(a.text for a in figure.layout.annotations)
+def files(run): return {p: p.read_bytes() for p in run.path.rglob('*') if p.is_file()}
+
+
+def lab_says(run, what, layers):
+    "The buttons and words of the lab, and its figure"
+    lab = Lab(run.path)
+    notice, on = lab.console.notice.value, what == 'goes on'
+    assert [lab.console.buttons[b].disabled for b in ('Step', 'Play')] == [not on]*2
+    assert ('Finished: ' in notice, 'The run can not go on: ' in notice) == (what == 'finished', what in ('collapse', 'off path'))
+    assert all(n in notice for n in layers)
+    assert ('keep no weight of' in titles(lab.sheet.figure)) == bool(layers)
+    left = re.findall('<td>([^<]*)</td>', lab.console.costs.value.split('to the end')[1])[0]
+    assert (left == '0') == (not on)
+
+
+def desk_says(run, what, layers):
+    desk = Desk(run.recipe, run, run.path.parent)
+    assert (desk.ending is None, desk.done) == (what == 'goes on', what == 'finished')
+    assert desk.dead == (layers if what == 'collapse' else [])
+    return desk.ending
+
+
+def figures_say(run, match, what, kept, layers):
+    "The alarm, the report and the budget"
+    records = run.records()
+    now = {k: sum(counts) for k, counts in records[-1]['votes'].items()}
+    assert records[-1]['kept'] == kept
+    assert {k for k, lasts in in_danger(records[-1]).items() if not lasts} == {k for k in kept if kept[k] < min(2, now[k])}
+    for figure in cycle_figure(records), run_figure(records):
+        said = titles(figure)
+        assert ('keep no weight of' in said) == bool(layers) and all(n in said for n in layers)
+        if what == 'goes on': assert 'would' not in said
+        if what == 'collapse': assert '⚠ the next mask would' in said or '⚠ no weight was pruned' in said
+    left = budget(records, run.recipe, match)['cycles'][1]
+    assert (left == 0) == (what != 'goes on')
+    if match and what == 'goes on' and run.recipe.sparsity is None: assert left == len(match) - len(records)
+
+
+def command_says(run, words, n, what, layers, capsys):
+    "The command again, and what it would do; neither changes a file"
+    before, named = files(run), ['--name', run.path.name, '--out', str(run.path.parent)]
+    def said(*more):
+        code = colt_prune([*more, *named])
+        shown = capsys.readouterr()
+        return code, ' '.join((shown.out + shown.err).split())
+    state = {'goes on': f'has {n + 1} cycle', 'finished': 'is finished after', 'collapse': 'has ended after', 'off path': 'has ended after'}
+    for dry in [], ['--dry_run']:
+        code, text = said(*words, *dry)
+        assert code == (0 if dry else 2) and f'{run.path} {state[what]}' in text.replace("'", '')
+        assert ('--resume goes on with it' in text) == (what == 'goes on') and '--name NAME' in text
+        assert all(n in text for n in layers) or what == 'finished'
+    code, text = said('--resume', '--dry_run')
+    assert code == 0 and (f'would go on with {run.path} from cycle {n + 1}' in text) == (what == 'goes on')
+    assert (f'would train nothing: {run.path} {state[what]}' in text) == (what != 'goes on')
+    assert files(run) == before
+
+
+@pytest.mark.parametrize('name', RUNS)
+def test_all_say_the_same_of_every_cycle(name, out, digits, capsys):
+    run = RunFolder(out/name.replace(' ', '-'))
+    match = RunFolder(out/run.recipe.match).layers() if run.recipe.match else []
+    for n in range(len(run.records())):
+        copy = cut(run, n)
+        what, (kept, layers, same) = truth(copy, n, match, digits), by_numpy(copy, n)
+        if n + 1 < len(run.records()): assert what == 'goes on'             # it did
+        if what in ('goes on', 'collapse'): assert (what == 'collapse') == (same or bool(layers))
+        ending = desk_says(copy, what, layers)
+        assert ending == ending_of(copy.records(), copy.recipe, match)
+        if ending: assert (ending.why in FINISHED) == (what == 'finished')
+        figures_say(copy, match, what, kept, layers)
+        lab_says(copy, what, layers)
+        command_says(copy, flags(name), n, what, layers, capsys)
+    assert what != 'goes on', 'the run was not played to its end'
+
+
+def test_the_runs_end_in_every_way_and_spare_what_not_all_votes_keep(out):
+    runs = {name: RunFolder(out/name.replace(' ', '-')) for name in RUNS}
+    layers = {name: RunFolder(out/r.recipe.match).layers() if r.recipe.match else [] for name, r in runs.items()}
+    ends = {name: ending_of(r.records(), r.recipe, layers[name]).why for name, r in runs.items()}
+    assert {*ends.values()} == FINISHED | {'empty', 'unchanged', 'path'}, ends
+    went_on = [row for r in runs.values() for row in r.records()[:-1]]
+    spared = [n for row in went_on for n, (all_, _, _) in row['votes'].items() if not all_]
+    assert len(spared) > 1                                                  # nothing in common, and yet not empty
+
+
+@pytest.mark.parametrize('name', ['all', 'any', 'two', 'matched'])
+def test_lines_of_the_first_version_give_the_same_answer_or_none(name, out):
+    run = RunFolder(out/name)
+    match = RunFolder(out/run.recipe.match).layers() if run.recipe.match else []
+    for n in range(len(run.records())):
+        known = ending_of(run.records()[:n + 1], run.recipe, match)
+        old = cut(run, n, strip=['kept'])
+        desk = Desk(run.recipe, old, out)
+        if name == 'two':                                                   # what 2 of 3 votes keep is not in these lines
+            assert desk.ending is None and old.records()[-1]['kept'] is None and in_danger(old.records()[-1]) == {}
+            assert '⚠' not in titles(cycle_figure(old)) and budget(old.records(), run.recipe)['cycles'][1] is None
+        else:
+            assert desk.ending == known and old.records() == [{**r, 'kept': r['kept']} for r in run.records()[:n + 1]]
+
+
+@pytest.fixture
+def nothing_fetched(monkeypatch, tmp_path):
+    "An empty folder of data sets, and no way out"
+    def refuse(*_): raise AssertionError('a dry run asked for something elsewhere')
+    monkeypatch.setattr(socket.socket, 'connect', refuse)
+    monkeypatch.setattr('colt.runs.load', refuse)
+    (tmp_path/'data').mkdir()
+    yield tmp_path/'data'
+    assert not [*(tmp_path/'data').iterdir()]
+
+
+@pytest.mark.parametrize('dataset', ['digits', 'mnist', 'cifar10', 'cifar100', 'imagenet'])
+def test_a_dry_run_loads_nothing(dataset, nothing_fetched, out, capsys):
+    size = to_download(dataset, nothing_fetched)
+    for command, line in (colt_prune, f'--dataset {dataset}'), (colt_transfer, f'--from target --dataset2 {dataset} --adapt stem'):
+        assert command([*line.split(), '--data', str(nothing_fetched), '--out', str(out), '--dry_run']) == 0
+        text = capsys.readouterr().out
+        assert f'would write {out}' in text
+        assert (f'would download {dataset}, {size} MB' in text) == bool(size)
+
+
+def test_a_dry_run_tells_where_a_transfer_stands(out, capsys):
+    place = ['--out', str(out), '--name', 'moved']
+    line = ['--from', 'target', '--part2', 'B', '--end_iter', '1', *place]
+    def dry(*more, line=line):
+        code = colt_transfer([*line, *more, '--dry_run'])
+        return code, ' '.join(capsys.readouterr().out.split())
+    assert dry()[1].endswith(f'would write {out}/moved')
+    assert colt_transfer(line) == 0
+    capsys.readouterr()
+    moved = RunFolder(out/'moved')
+    lines = (moved.path/'cycles.jsonl').read_text().splitlines(keepends=True)
+    assert f'would write nothing: {out}/moved is finished: {len(lines)} of {len(lines)} tickets are trained' in dry()[1]
+    (moved.path/'cycles.jsonl').write_text(lines[0])
+    before = files(moved)
+    assert f'would write nothing: {out}/moved has 1 of {len(lines)} tickets trained' in dry()[1]
+    assert f'would go on with {out}/moved from the ticket of cycle 1' in dry('--resume', line=place)[1]
+    assert [dry('--part2', 'A')[0], dry('--part2', 'Z')[0], dry('--resume', '--part2', 'A', line=place)[0]] == [0, 2, 2]
+    assert files(moved) == before
+
+
+@pytest.mark.parametrize('line', ['--sparsity 0.9999999', '--partition 11', '--output_class 7', '--lr 0', '--match nothing', '--resume --name target --lr 0.3',
+                                  '--resume --name nothing', '--out file', '--arch_type fc1 --linear_prune_ratio 0'])
+def test_a_mistake_is_a_mistake_in_a_dry_run_too(line, out, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path/'file').write_text('')
+    assert colt_prune([*([] if '--out' in line else ['--out', str(out)]), *line.split(), '--dry_run']) == 2
+    assert capsys.readouterr().err.count('\n') == 1
+
+
+def test_a_run_with_one_network_and_any_vote_ends_as_with_all(tmp_path, digits):
+    recipe = Recipe.default('fc1', prune_type='lth', overlap='any', end_iter=1, evaluate='no', linear_prune_ratio=.8, sparsity=.95)
+    p = plan(recipe, digits)
+    rows = list(carry_out(p, create_run(p, tmp_path/'one')))
+    assert [ending_of(rows[:n + 1], recipe) is None for n in range(len(rows))] == [True]*(len(rows) - 1) + [False]
