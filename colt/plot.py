@@ -47,33 +47,66 @@ _PARTS, _ROUNDS = (*COLORS[:4], '#a6611a', '#7b5fc9'), (('solid', '■'), ('dash
 def _of_part(i): # line style of the i-th part
     return dict(color=_PARTS[i % len(_PARTS)], dash=_ROUNDS[i//len(_PARTS) % len(_ROUNDS)][0])
 
+def _stretches(points):
+    "Split points, whose first item is their cycle, wherever the next one is not of the next cycle"
+    found:list[list] = []
+    for point in points:
+        if not found or point[0] != found[-1][-1][0] + 1: found.append([])
+        found[-1].append(point)
+    return found
+
+def _with_gaps(points):
+    "The items of such points, one list for each, with None where no line may join two of them"
+    found = []
+    for stretch in _stretches(points): found += [*stretch, (None,)*len(stretch[0])]
+    return [list(items) for items in zip(*found[:-1])]
+
+# %% ../nbs/api/12_plot.ipynb #4fe19daf
 def accuracy_traces(
     records:list[dict[str, Any]], # lines of `cycles.jsonl`
     x:Callable[[dict], float]=lambda r: r['cycle'], # where a cycle stands
 ) -> list[go.Scatter]: # one for each part, and one for the tickets and each of their controls where they were trained
-    "Test accuracy (%) against the cycle"
-    def line(name, points, **style):
-        whole, size = len(points) == len(records), style.pop('size', 6) # a line through some of the cycles would tell of those between
-        return go.Scatter(x=[x(r) for r, _ in points], y=[100*tested['test_accuracy'] for _, tested in points], name=name,
-                          mode='lines+markers' if whole else 'markers', cliponaxis=False, marker=dict(size=size if whole else 10, symbol='circle' if whole else 'diamond'),
-                          customdata=[[r['cycle'], 100*r['sparsity']] for r, _ in points], hovertemplate='%{y:.2f} %', **style)
+    "Test accuracy (%) against the cycle; None, and so no line, between cycles that don't follow one another"
     names = [p['name'] for p in records[0]['parts']] if records else []
-    parts = [line(f'part {name}', [(r, r['parts'][i]) for r in records], line=_of_part(i), size=6 + 2*max(0, min(4, len(names) - 1 - i))*(len(names) > 2))
-             for i, name in enumerate(names)] # where many coincide, those behind are seen as rings
-    tickets = [(r, r['ticket']) for r in records if r['ticket']]
-    return parts + [line('ticket, whole task', tickets,
-                         line=dict(color=COLORS[5], width=3))]*bool(tickets) + [
-        line(_controls[how], [(r, r['controls'][how]) for r in records if how in r.get('controls', {})],
-             line=dict(color='#777777', width=1.5, dash=dash)) for how, dash in zip(_controls, ('dash', 'dot', 'dashdot'))
-        if any(how in r.get('controls', {}) for r in records)]
+    traces = []
+    for i, name in enumerate(names):
+        points = [(r, r['parts'][i]) for r in records]
+        behind = min(4, len(names) - 1 - i) if len(names) > 2 else 0
+        size = 6 + 2*behind # where many coincide, those behind are seen as rings
+        traces.append(_accuracy_line(f'part {name}', points, x, _of_part(i), dict(size=size)))
+    for name, points, line in _tested_tickets(records):
+        marker = dict(size=6) if len(points) == len(records) else dict(size=10, symbol='diamond')
+        if points: traces.append(_accuracy_line(name, points, x, line, marker))
+    return traces
 
-def _span(traces):
-    "An axis of accuracies (%) that shows 5 points at least, so that one image more or less looks like little"
-    seen = [y for t in traces for y in t.y] or [0, 100]
-    top = min(100.5, max(seen) + .5)
-    return dict(range=[min(min(seen) - .5, top - 5.4), top])
+def _tested_tickets(records):
+    "Name, records with what was tested in each, and line style: of the tickets, and of each of their controls"
+    yield 'ticket, whole task', [(r, r['ticket']) for r in records if r['ticket']], dict(color=COLORS[5], width=3)
+    for how, dash in zip(_controls, ('dash', 'dot', 'dashdot')):
+        points = [(r, r['controls'][how]) for r in records if how in r.get('controls', {})]
+        yield _controls[how], points, dict(color='#777777', width=1.5, dash=dash)
 
-_controls = {'reinit': 'control: new weights', 'shuffle': 'control: shuffled in each layer', 'random': 'control: random mask'}
+def _accuracy_line(name, points, x, line, marker):
+    "A trace through records and what was tested in each"
+    found = [(r['cycle'], x(r), 100*tested['test_accuracy'], 100*r['sparsity']) for r, tested in points]
+    cycles, places, accuracies, sparsities = _with_gaps(found)
+    joined = len(_stretches(found)) < len(found)
+    return go.Scatter(
+        x=places, y=accuracies, name=name, mode='lines+markers' if joined else 'markers', cliponaxis=False,
+        customdata=list(zip(cycles, sparsities)), hovertemplate='%{y:.2f} %', marker=marker, line=line)
+
+_controls = {
+    'reinit': 'control: new weights',
+    'shuffle': 'control: shuffled in each layer',
+    'random': 'control: random mask'}
+
+# %% ../nbs/api/12_plot.ipynb #5ac7f01a
+def _span(traces): return _axis_around([y for t in traces for y in t.y if y is not None])
+
+def _axis_around(accuracies): # in percent
+    low, high = min(accuracies, default=0), max(accuracies, default=100)
+    top = min(100, high + .5)
+    return dict(range=[max(0, min(low - .5, top - 5)), top])
 
 # %% ../nbs/api/12_plot.ipynb #2d129c57
 def survival_map(
@@ -114,7 +147,7 @@ def run_figure(
     fig.add_traces(agreement_traces(records), rows=3,
                    cols=1) if agreement_traces(records) else fig.add_annotation(text='one part: nothing to agree on', showarrow=False,
                                                                                 row=3, col=1)
-    fig.update_annotations(x=0, xanchor='left', font_size=14)
+    fig.update_annotations(x=0, xanchor='left', font_size=14, yshift=4)
     every = -(-len(records)//12)
     fig.update_xaxes(tickvals=[r['cycle'] for r in records[::every]], ticktext=[f"{r['cycle']}<br>{100*r['sparsity']:.1f} %"
                                                                                 for r in records[::every]], row=3, col=1,
@@ -326,7 +359,8 @@ def _fill(fig, r, c, traces, title, x=None, y=None):
     there.xaxis.update(x or {})
     there.yaxis.update(y or {})
     fig.add_annotation(text=f'<b>{title[0]}</b><br><span style="font-size:11px">{title[1] or " "}</span>', showarrow=False, font_size=13, align='left',
-                       x=there.xaxis.domain[0], y=there.yaxis.domain[1], xref='paper', yref='paper', xanchor='left', yanchor='bottom')
+                       x=there.xaxis.domain[0], y=there.yaxis.domain[1], xref='paper', yref='paper', xanchor='left',
+                       yanchor='bottom', yshift=4)
 
 # %% ../nbs/api/12_plot.ipynb #df55e2ee
 def _key(*pairs, sign='■'): return ' '.join(f'<span style="color:{color}">{sign}</span> {escape(name)}' for name, color in pairs)
