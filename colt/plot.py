@@ -10,6 +10,7 @@ __all__ = ['COLORS', 'CONFIG', 'lines', 'accuracy_traces', 'survival_map', 'agre
 # %% ../nbs/api/12_plot.ipynb #41efe316
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
 from math import ceil, inf, log, log10
@@ -20,7 +21,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from .compare import Kind, accuracy_told, differences, interval, table
+from .compare import LEVELS, MIN_SEEDS, Kind, differences, interval, missing, missing_told, row_told, table
 from .cycle import Cycle
 from .runs import RunFolder, record
 from .ticket import write_whole
@@ -503,37 +504,135 @@ def _top(pages, room, letter):
     return {f'{letter}axis{room}': dict(range=[0, 1.04*max(ends)])} if ends else {}
 
 # %% ../nbs/api/12_plot.ipynb #0152cab7
-def _points(kind, key):
-    "Mean sparsity, mean and half interval of `key` for each cycle that all seeds have finished"
-    for rows in zip(*kind.records.values()):
-        values = [v for r in rows if (v := key(r)) is not None]
-        if len(values) == len(rows): yield (sum(r['sparsity'] for r in rows)/len(rows), *interval(values))
+@dataclass(frozen=True)
+class _Panel:
+    "What a panel shows of each record"
+    title: str
+    value: Callable[[dict], float|None]
+    number: str # its format
+    unit: str
 
-def _band(kind, color, key, scale, row):
-    "The traces of one kind in one of the panels"
-    x, mean, half = (list(t) for t in zip(*_points(kind, key))) if any(_points(kind, key)) else ([], [], [])
-    right = [_stretched({'sparsity': s}) for s in x]
-    name = f"{kind.name} ({len(kind.runs)} seed{'s'*(len(kind.runs) > 1)})"
-    line = go.Scatter(x=right, y=[scale*m for m in mean], name=name, legendgroup=name, showlegend=row == 1, mode='lines+markers', line_color=color,
-                      customdata=[100*s for s in x], hovertemplate='%{customdata:.2f} % sparse: %{y:,.4g}')
-    edge = [scale*(m + h) for m, h in zip(mean, half) if h is not None] + [scale*(m - h) for m, h in zip(mean, half) if h is not None][::-1]
-    band = go.Scatter(x=right + right[::-1], y=edge, fill='toself', fillcolor=color, opacity=.18, mode='lines', line_width=0,
-                      hoverinfo='skip', legendgroup=name, showlegend=False)
-    return [band, line] if edge else [line]
+    def told(self, value, half=None):
+        text = f'{value:{self.number}} {self.unit}'
+        return f'{text} ± {half:{self.number}}' if half else text
+
+def _accuracy(record): return 100*record['ticket']['test_accuracy'] if record['ticket'] else None
+
+_panels = (
+    _Panel('Test accuracy of the tickets (%)', _accuracy, '.2f', '%'),
+    _Panel('Pruning rounds', lambda r: r['cycle'], 'g', 'pruning rounds'),
+    _Panel('Images trained on so far', lambda r: r['samples_seen'], ',.0f', 'images'))
+
+def _mean_points(kind, value):
+    "Cycle, mean sparsity, mean `value` and half its interval, where every one of enough seeds has a value"
+    found = []
+    for rows in zip(*kind.records.values()):
+        values = [value(r) for r in rows]
+        if None in values or len(values) < MIN_SEEDS: continue
+        sparsity = sum(r['sparsity'] for r in rows)/len(rows)
+        found.append((rows[0]['cycle'], sparsity, *interval(values)))
+    return found
+
+def _own_points(kind, value):
+    "Seed -> cycle, sparsity and `value` of the cycles that have one and that no mean stands for"
+    meant = {cycle for cycle, *_ in _mean_points(kind, value)}
+    found = {}
+    for seed, records in kind.records.items():
+        own = [r for r in records if r['cycle'] not in meant and value(r) is not None]
+        if own: found[seed] = [(r['cycle'], r['sparsity'], value(r)) for r in own]
+    return found
+
+# %% ../nbs/api/12_plot.ipynb #0ff2071d
+_SYMBOLS = 'circle', 'square', 'diamond', 'triangle-up', 'triangle-down', 'cross', 'x'
+
+def _group_style(i, single=False):
+    "How the i-th group is drawn: filled marks for means, open ones for single seeds"
+    color, symbol = COLORS[i % len(COLORS)], _SYMBOLS[i % len(_SYMBOLS)]
+    line = dict(color=color, dash=_dashes[i % len(_dashes)], width=1.5 if single else 2.5)
+    marker = dict(color=color, size=8, symbol=f'{symbol}-open' if single else symbol)
+    return dict(mode='lines+markers', line=line, marker=marker, cliponaxis=False)
+
+def _place(sparsity): return _stretched({'sparsity': sparsity})
+
+def _band(stretch, i):
+    "The interval around means of cycles that follow one another"
+    there = [(_place(sparsity), mean + half) for _, sparsity, mean, half in stretch]
+    back = [(_place(sparsity), mean - half) for _, sparsity, mean, half in reversed(stretch)]
+    x, y = zip(*there, *back)
+    color = COLORS[i % len(COLORS)]
+    look = dict(mode='lines', line_width=0, fill='toself', fillcolor=color, opacity=.18)
+    return go.Scatter(x=x, y=y, hoverinfo='skip', **look)
+
+def _hover(who, cycle, sparsity, told): return f'{who}<br>cycle {cycle}, {100*sparsity:.2f} % sparse: {told}'
+
+def _mean_line(kind, i, panel):
+    "The means; one that stands alone, where a band would have no width, has its interval as a bar"
+    points = []
+    for stretch in _stretches(_mean_points(kind, panel.value)):
+        for cycle, sparsity, mean, half in stretch:
+            text = _hover(f'{kind.name}, {kind.size}', cycle, sparsity, panel.told(mean, half))
+            points.append((cycle, _place(sparsity), mean, half if len(stretch) == 1 else None, text))
+    _, x, y, bars, texts = _with_gaps(points)
+    bars = dict(array=bars, thickness=1.5)
+    return go.Scatter(x=x, y=y, error_y=bars, hovertext=texts, hoverinfo='text', **_group_style(i))
+
+def _own_line(kind, i, panel, seed, points):
+    "What one seed has"
+    few = len(kind.runs) < MIN_SEEDS
+    why = 'too few seeds for an interval' if few else 'not every seed has a value here'
+    found = []
+    for cycle, sparsity, value in points:
+        text = _hover(f'{kind.name}, seed {seed}', cycle, sparsity, panel.told(value))
+        found.append((cycle, _place(sparsity), value, f'{text}<br>{why}'))
+    _, x, y, texts = _with_gaps(found)
+    return go.Scatter(x=x, y=y, hovertext=texts, hoverinfo='text', **_group_style(i, single=True))
+
+# %% ../nbs/api/12_plot.ipynb #82ba6df6
+def _traces_of(kind, i, panel):
+    "The traces of the i-th group in a panel"
+    means = _mean_points(kind, panel.value)
+    traces = [_band(stretch, i) for stretch in _stretches(means) if len(stretch) > 1]
+    if means: traces.append(_mean_line(kind, i, panel))
+    for seed, points in _own_points(kind, panel.value).items():
+        traces.append(_own_line(kind, i, panel, seed, points))
+    return [t.update(legendgroup=kind.name, showlegend=False) for t in traces]
+
+def _legend_entry(kind, i):
+    few = len(kind.runs) < MIN_SEEDS
+    size = f'{kind.size}: too few seeds' if few else kind.size
+    space = '<br>' if len(kind.name) + len(size) > 42 else ' ' # a phone is narrow
+    name = f'{kind.name}{space}({size})'
+    return go.Scatter(x=[None], y=[None], name=name, legendgroup=kind.name, **_group_style(i, few))
+
+def _accuracy_axis(kinds):
+    "Room for all intervals and all points, up to 100 %"
+    ends = []
+    for kind in kinds:
+        for _, _, mean, half in _mean_points(kind, _accuracy): ends += [mean - half, mean + half]
+        for points in _own_points(kind, _accuracy).values(): ends += [value for _, _, value in points]
+    return _axis_around(ends)
 
 def compare_figure(
-    kinds:list[Kind], # from `colt.compare.kinds_of`
+    kinds:Sequence[Kind], # from `colt.compare.kinds_of`
 ) -> go.Figure:
-    "Accuracy of the tickets, prunings and images seen against sparsity"
-    panels = {'Test accuracy of the tickets (%)': (lambda r: r['ticket'] and r['ticket']['test_accuracy'], 100), 'Prunings': (lambda r: r['cycle'], 1),
-              'Images trained on so far (millions)': (lambda r: r['samples_seen'], 1e-6)}
-    fig = make_subplots(3, 1, shared_xaxes=True, row_heights=[.5, .25, .25], vertical_spacing=.08, subplot_titles=list(panels))
+    "Accuracy of the tickets, pruning rounds and images seen against sparsity"
+    records = [r for kind in kinds for rows in kind.records.values() for r in rows]
+    fig = make_subplots(
+        len(_panels), 1, shared_xaxes=True, row_heights=[.5, .25, .25], vertical_spacing=.08,
+        subplot_titles=[panel.title for panel in _panels])
+    fig.update_annotations(x=0, xanchor='left', font_size=14, yshift=4)
     for i, kind in enumerate(kinds):
-        for row, (key, scale) in enumerate(panels.values(), 1): fig.add_traces(_band(kind, COLORS[i % len(COLORS)], key, scale, row), rows=row, cols=1)
-    fig.update_annotations(x=0, xanchor='left', font_size=14)
-    fig.update_xaxes(_ticks([r for k in kinds for rows in k.records.values() for r in rows])).update_xaxes(title='sparsity', row=3, col=1)
-    for row in 2, 3: fig.update_yaxes(rangemode='tozero', row=row, col=1)
-    return fig.update_layout(template='plotly_white', height=820, margin=dict(l=10, r=10, t=40, b=10), hovermode='closest', legend=dict(orientation='h', y=-.08))
+        fig.add_trace(_legend_entry(kind, i), row=1, col=1)
+        for row, panel in enumerate(_panels, 1): fig.add_traces(_traces_of(kind, i, panel), rows=row, cols=1)
+    fig.update_xaxes(_ticks(records)).update_xaxes(title='sparsity', row=len(_panels), col=1)
+    fig.update_yaxes(rangemode='tozero').update_yaxes(_accuracy_axis(kinds), row=1, col=1)
+    if not any(r['ticket'] for r in records):
+        middle = dict(x=.5, y=.5, xref='x domain', yref='y domain', showarrow=False)
+        fig.add_annotation(text='no ticket was evaluated on the whole task', **middle)
+    legend = dict(orientation='h', x=0, y=1.05, yanchor='bottom')
+    height = 780 + 22*len(kinds) # on a phone, each has a line of the legend for itself
+    return fig.update_layout(
+        template='plotly_white', height=height, margin=dict(l=10, r=10, t=10, b=10), hovermode='closest', legend=legend)
 
 # %% ../nbs/api/12_plot.ipynb #9b3e5061
 CONFIG: dict[str, Any] = dict( # how a page draws: nothing is sent elsewhere
@@ -550,10 +649,10 @@ def save_page(
     page = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>{_style}</head>'
     write_whole(path, (page + f'<body><h1>{escape(title)}</h1>{drawn}{"".join(more)}</body></html>').encode())
 
-_style = ('<style>body {font-family: system-ui, sans-serif; margin: 1.5rem auto; max-width: 60rem; padding: 0 .5rem} '
+_style = ('<style>body {font-family: system-ui, sans-serif; margin: 1.5rem auto; max-width: 68rem; padding: 0 .5rem} '
           'h1 {font-size: 1.3rem} h2 {font-size: 1.1rem} div.wide {overflow-x: auto} '
           'table {border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums} '
-          'td, th {padding: .2rem .6rem; text-align: left; border-bottom: 1px solid #ddd}</style>')
+          'td, th {padding: .2rem .6rem; text-align: left; white-space: nowrap; border-bottom: 1px solid #ddd}</style>')
 
 def save_report(
     run:RunFolder|str|Path|Sequence[dict|Cycle], # as in `run_figure`
@@ -569,12 +668,23 @@ def _html_table(head, rows):
     return f'<div class="wide"><table>{cells("th", head)}{"".join(cells("td", r) for r in rows)}</table></div>'
 
 def save_comparison(
-    kinds:list[Kind], # from `colt.compare.kinds_of`
+    kinds:Sequence[Kind], # from `colt.compare.kinds_of`
     path:str|Path, # an HTML file, 5 MB
+    levels:Sequence[float]=LEVELS, # sparsities of the table, 0 to 1
 ):
-    "Write `compare_figure`, the table and what differs as a page"
-    rows = [[f"{100*r['level']:g} %", r['kind'], r['seeds'], f"{r['prunings']:.1f}", f"{100*r['sparsity']:.2f} %", accuracy_told(r),
-             f"{r['samples_seen']:,.0f}", f"{r['seconds']:.1f}", r['verdict']] for r in table(kinds)]
-    save_page(path, 'Runs compared', compare_figure(kinds), '<h2>The first ticket that is at least so sparse</h2>',
-              _html_table(['at', 'run', 'seeds', 'prunings', 'sparsity', 'test accuracy (95 %)', 'images seen', 'seconds', 'against the first'], rows),
-              '<h2>What differs between the recipes</h2>', _html_table(['setting', *(k.name for k in kinds)], [[n, *values] for n, values in differences(kinds).items()]))
+    "Write `compare_figure`, the table, the runs and what differs as a page"
+    rows = [row_told(r) for r in table(kinds, levels)]
+    runs = [[kind.name, kind.size, ', '.join(run.path.resolve().name for run in kind.runs)] for kind in kinds]
+    other = [[name, *values] for name, values in differences(kinds).items()]
+    parts = ['<h2>The first ticket that is at least so sparse</h2>']
+    if rows: parts.append(_html_table(rows[0], [r.values() for r in rows]))
+    if lacking := missing(kinds, levels):
+        what = escape(missing_told(lacking))
+        parts.append(f'<p>Not evaluated: {what}. <code>colt-compare --fill</code> trains these tickets.</p>')
+    parts += [f'<p>{_how_to_read}</p>', '<h2>The runs</h2>', _html_table(['method', 'seeds', 'runs'], runs)]
+    head = ['setting', *(kind.name for kind in kinds)]
+    if other: parts += ['<h2>What differs between the recipes</h2>', _html_table(head, other)]
+    save_page(path, 'Runs compared', compare_figure(kinds), *parts)
+
+_how_to_read = ('± is half the 95 % interval of three seeds or more. Images and seconds are those of all trainings up '
+                'to and with this cycle, without evaluations; for a transfer, of its own trainings.')

@@ -124,7 +124,7 @@ def _compare(data, run, at, layer=None):
         near(learned['y'], part['history']['train_loss'])
         near(named[f'{part["name"]}, validation'][0]['y'], part['history']['valid_loss'])
     tickets = [100*r['ticket']['test_accuracy'] for r in rows if r['ticket']]
-    if tickets: near([y for y in named['ticket, whole task'][0]['y'] if y is not None], tickets) # None: a gap, where a cycle was not evaluated
+    if tickets: near([y for y in named['ticket, whole task'][0]['y'] if y is not None], tickets) # None is a gap
     for i, who in enumerate(('all kept', 'some kept', 'none kept')):
         by_layer, by_cycle = named[who]
         assert by_layer['customdata'] == [row['votes'][k][i] for k in layers]
