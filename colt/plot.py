@@ -10,6 +10,7 @@ __all__ = ['COLORS', 'CONFIG', 'lines', 'accuracy_traces', 'survival_map', 'agre
 # %% ../nbs/api/12_plot.ipynb #41efe316
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
 from math import ceil, inf, log, log10
@@ -20,7 +21,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from .compare import Kind, accuracy_told, differences, interval, table
+from .compare import LEVELS, MIN_SEEDS, Kind, differences, interval, missing, missing_told, row_told, table
 from .cycle import Cycle
 from .runs import RunFolder, collapse_of, ending_of, record
 from .ticket import write_whole
@@ -47,33 +48,66 @@ _PARTS, _ROUNDS = (*COLORS[:4], '#a6611a', '#7b5fc9'), (('solid', '■'), ('dash
 def _of_part(i): # line style of the i-th part
     return dict(color=_PARTS[i % len(_PARTS)], dash=_ROUNDS[i//len(_PARTS) % len(_ROUNDS)][0])
 
+def _stretches(points):
+    "Split points, whose first item is their cycle, wherever the next one is not of the next cycle"
+    found:list[list] = []
+    for point in points:
+        if not found or point[0] != found[-1][-1][0] + 1: found.append([])
+        found[-1].append(point)
+    return found
+
+def _with_gaps(points):
+    "The items of such points, one list for each, with None where no line may join two of them"
+    found = []
+    for stretch in _stretches(points): found += [*stretch, (None,)*len(stretch[0])]
+    return [list(items) for items in zip(*found[:-1])]
+
+# %% ../nbs/api/12_plot.ipynb #4fe19daf
 def accuracy_traces(
     records:list[dict[str, Any]], # lines of `cycles.jsonl`
     x:Callable[[dict], float]=lambda r: r['cycle'], # where a cycle stands
 ) -> list[go.Scatter]: # one for each part, and one for the tickets and each of their controls where they were trained
-    "Test accuracy (%) against the cycle"
-    def line(name, points, **style):
-        whole, size = len(points) == len(records), style.pop('size', 6) # a line through some of the cycles would tell of those between
-        return go.Scatter(x=[x(r) for r, _ in points], y=[100*tested['test_accuracy'] for _, tested in points], name=name,
-                          mode='lines+markers' if whole else 'markers', cliponaxis=False, marker=dict(size=size if whole else 10, symbol='circle' if whole else 'diamond'),
-                          customdata=[[r['cycle'], 100*r['sparsity']] for r, _ in points], hovertemplate='%{y:.2f} %', **style)
+    "Test accuracy (%) against the cycle; None, and so no line, between cycles that don't follow one another"
     names = [p['name'] for p in records[0]['parts']] if records else []
-    parts = [line(f'part {name}', [(r, r['parts'][i]) for r in records], line=_of_part(i), size=6 + 2*max(0, min(4, len(names) - 1 - i))*(len(names) > 2))
-             for i, name in enumerate(names)] # where many coincide, those behind are seen as rings
-    tickets = [(r, r['ticket']) for r in records if r['ticket']]
-    return parts + [line('ticket, whole task', tickets,
-                         line=dict(color=COLORS[5], width=3))]*bool(tickets) + [
-        line(_controls[how], [(r, r['controls'][how]) for r in records if how in r.get('controls', {})],
-             line=dict(color='#777777', width=1.5, dash=dash)) for how, dash in zip(_controls, ('dash', 'dot', 'dashdot'))
-        if any(how in r.get('controls', {}) for r in records)]
+    traces = []
+    for i, name in enumerate(names):
+        points = [(r, r['parts'][i]) for r in records]
+        behind = min(4, len(names) - 1 - i) if len(names) > 2 else 0
+        size = 6 + 2*behind # where many coincide, those behind are seen as rings
+        traces.append(_accuracy_line(f'part {name}', points, x, _of_part(i), dict(size=size)))
+    for name, points, line in _tested_tickets(records):
+        marker = dict(size=6) if len(points) == len(records) else dict(size=10, symbol='diamond')
+        if points: traces.append(_accuracy_line(name, points, x, line, marker))
+    return traces
 
-def _span(traces):
-    "An axis of accuracies (%) that shows 5 points at least, so that one image more or less looks like little"
-    seen = [y for t in traces for y in t.y] or [0, 100]
-    top = min(100.5, max(seen) + .5)
-    return dict(range=[min(min(seen) - .5, top - 5.4), top])
+def _tested_tickets(records):
+    "Name, records with what was tested in each, and line style: of the tickets, and of each of their controls"
+    yield 'ticket, whole task', [(r, r['ticket']) for r in records if r['ticket']], dict(color=COLORS[5], width=3)
+    for how, dash in zip(_controls, ('dash', 'dot', 'dashdot')):
+        points = [(r, r['controls'][how]) for r in records if how in r.get('controls', {})]
+        yield _controls[how], points, dict(color='#777777', width=1.5, dash=dash)
 
-_controls = {'reinit': 'control: new weights', 'shuffle': 'control: shuffled in each layer', 'random': 'control: random mask'}
+def _accuracy_line(name, points, x, line, marker):
+    "A trace through records and what was tested in each"
+    found = [(r['cycle'], x(r), 100*tested['test_accuracy'], 100*r['sparsity']) for r, tested in points]
+    cycles, places, accuracies, sparsities = _with_gaps(found)
+    joined = len(_stretches(found)) < len(found)
+    return go.Scatter(
+        x=places, y=accuracies, name=name, mode='lines+markers' if joined else 'markers', cliponaxis=False,
+        customdata=list(zip(cycles, sparsities)), hovertemplate='%{y:.2f} %', marker=marker, line=line)
+
+_controls = {
+    'reinit': 'control: new weights',
+    'shuffle': 'control: shuffled in each layer',
+    'random': 'control: random mask'}
+
+# %% ../nbs/api/12_plot.ipynb #5ac7f01a
+def _span(traces): return _axis_around([y for t in traces for y in t.y if y is not None])
+
+def _axis_around(accuracies): # in percent
+    low, high = min(accuracies, default=0), max(accuracies, default=100)
+    top = min(100, high + .5)
+    return dict(range=[max(0, min(low - .5, top - 5)), top])
 
 # %% ../nbs/api/12_plot.ipynb #2d129c57
 def survival_map(
@@ -138,7 +172,7 @@ def run_figure(
     fig.add_traces(agreement_traces(records), rows=3,
                    cols=1) if agreement_traces(records) else fig.add_annotation(text='one part: nothing to agree on', showarrow=False,
                                                                                 row=3, col=1)
-    fig.update_annotations(x=0, xanchor='left', font_size=14)
+    fig.update_annotations(x=0, xanchor='left', font_size=14, yshift=4)
     every = -(-len(records)//12)
     fig.update_xaxes(tickvals=[r['cycle'] for r in records[::every]], ticktext=[f"{r['cycle']}<br>{100*r['sparsity']:.1f} %"
                                                                                 for r in records[::every]], row=3, col=1,
@@ -348,7 +382,8 @@ def _fill(fig, r, c, traces, title, x=None, y=None):
     there.xaxis.update(x or {})
     there.yaxis.update(y or {})
     fig.add_annotation(text=f'<b>{title[0]}</b><br><span style="font-size:11px">{title[1] or " "}</span>', showarrow=False, font_size=13, align='left',
-                       x=there.xaxis.domain[0], y=there.yaxis.domain[1], xref='paper', yref='paper', xanchor='left', yanchor='bottom')
+                       x=there.xaxis.domain[0], y=there.yaxis.domain[1], xref='paper', yref='paper', xanchor='left',
+                       yanchor='bottom', yshift=4)
 
 # %% ../nbs/api/12_plot.ipynb #df55e2ee
 def _key(*pairs, sign='■'): return ' '.join(f'<span style="color:{color}">{sign}</span> {escape(name)}' for name, color in pairs)
@@ -487,37 +522,135 @@ def _top(pages, room, letter):
     return {f'{letter}axis{room}': dict(range=[0, 1.04*max(ends)])} if ends else {}
 
 # %% ../nbs/api/12_plot.ipynb #0152cab7
-def _points(kind, key):
-    "Mean sparsity, mean and half interval of `key` for each cycle that all seeds have finished"
-    for rows in zip(*kind.records.values()):
-        values = [v for r in rows if (v := key(r)) is not None]
-        if len(values) == len(rows): yield (sum(r['sparsity'] for r in rows)/len(rows), *interval(values))
+@dataclass(frozen=True)
+class _Panel:
+    "What a panel shows of each record"
+    title: str
+    value: Callable[[dict], float|None]
+    number: str # its format
+    unit: str
 
-def _band(kind, color, key, scale, row):
-    "The traces of one kind in one of the panels"
-    x, mean, half = (list(t) for t in zip(*_points(kind, key))) if any(_points(kind, key)) else ([], [], [])
-    right = [_stretched({'sparsity': s}) for s in x]
-    name = f"{kind.name} ({len(kind.runs)} seed{'s'*(len(kind.runs) > 1)})"
-    line = go.Scatter(x=right, y=[scale*m for m in mean], name=name, legendgroup=name, showlegend=row == 1, mode='lines+markers', line_color=color,
-                      customdata=[100*s for s in x], hovertemplate='%{customdata:.2f} % sparse: %{y:,.4g}')
-    edge = [scale*(m + h) for m, h in zip(mean, half) if h is not None] + [scale*(m - h) for m, h in zip(mean, half) if h is not None][::-1]
-    band = go.Scatter(x=right + right[::-1], y=edge, fill='toself', fillcolor=color, opacity=.18, mode='lines', line_width=0,
-                      hoverinfo='skip', legendgroup=name, showlegend=False)
-    return [band, line] if edge else [line]
+    def told(self, value, half=None):
+        text = f'{value:{self.number}} {self.unit}'
+        return f'{text} ± {half:{self.number}}' if half else text
+
+def _accuracy(record): return 100*record['ticket']['test_accuracy'] if record['ticket'] else None
+
+_panels = (
+    _Panel('Test accuracy of the tickets (%)', _accuracy, '.2f', '%'),
+    _Panel('Pruning rounds', lambda r: r['cycle'], 'g', 'pruning rounds'),
+    _Panel('Images trained on so far', lambda r: r['samples_seen'], ',.0f', 'images'))
+
+def _mean_points(kind, value):
+    "Cycle, mean sparsity, mean `value` and half its interval, where every one of enough seeds has a value"
+    found = []
+    for rows in zip(*kind.records.values()):
+        values = [value(r) for r in rows]
+        if None in values or len(values) < MIN_SEEDS: continue
+        sparsity = sum(r['sparsity'] for r in rows)/len(rows)
+        found.append((rows[0]['cycle'], sparsity, *interval(values)))
+    return found
+
+def _own_points(kind, value):
+    "Seed -> cycle, sparsity and `value` of the cycles that have one and that no mean stands for"
+    meant = {cycle for cycle, *_ in _mean_points(kind, value)}
+    found = {}
+    for seed, records in kind.records.items():
+        own = [r for r in records if r['cycle'] not in meant and value(r) is not None]
+        if own: found[seed] = [(r['cycle'], r['sparsity'], value(r)) for r in own]
+    return found
+
+# %% ../nbs/api/12_plot.ipynb #0ff2071d
+_SYMBOLS = 'circle', 'square', 'diamond', 'triangle-up', 'triangle-down', 'cross', 'x'
+
+def _group_style(i, single=False):
+    "How the i-th group is drawn: filled marks for means, open ones for single seeds"
+    color, symbol = COLORS[i % len(COLORS)], _SYMBOLS[i % len(_SYMBOLS)]
+    line = dict(color=color, dash=_dashes[i % len(_dashes)], width=1.5 if single else 2.5)
+    marker = dict(color=color, size=8, symbol=f'{symbol}-open' if single else symbol)
+    return dict(mode='lines+markers', line=line, marker=marker, cliponaxis=False)
+
+def _place(sparsity): return _stretched({'sparsity': sparsity})
+
+def _band(stretch, i):
+    "The interval around means of cycles that follow one another"
+    there = [(_place(sparsity), mean + half) for _, sparsity, mean, half in stretch]
+    back = [(_place(sparsity), mean - half) for _, sparsity, mean, half in reversed(stretch)]
+    x, y = zip(*there, *back)
+    color = COLORS[i % len(COLORS)]
+    look = dict(mode='lines', line_width=0, fill='toself', fillcolor=color, opacity=.18)
+    return go.Scatter(x=x, y=y, hoverinfo='skip', **look)
+
+def _hover(who, cycle, sparsity, told): return f'{who}<br>cycle {cycle}, {100*sparsity:.2f} % sparse: {told}'
+
+def _mean_line(kind, i, panel):
+    "The means; one that stands alone, where a band would have no width, has its interval as a bar"
+    points = []
+    for stretch in _stretches(_mean_points(kind, panel.value)):
+        for cycle, sparsity, mean, half in stretch:
+            text = _hover(f'{kind.name}, {kind.size}', cycle, sparsity, panel.told(mean, half))
+            points.append((cycle, _place(sparsity), mean, half if len(stretch) == 1 else None, text))
+    _, x, y, bars, texts = _with_gaps(points)
+    bars = dict(array=bars, thickness=1.5)
+    return go.Scatter(x=x, y=y, error_y=bars, hovertext=texts, hoverinfo='text', **_group_style(i))
+
+def _own_line(kind, i, panel, seed, points):
+    "What one seed has"
+    few = len(kind.runs) < MIN_SEEDS
+    why = 'too few seeds for an interval' if few else 'not every seed has a value here'
+    found = []
+    for cycle, sparsity, value in points:
+        text = _hover(f'{kind.name}, seed {seed}', cycle, sparsity, panel.told(value))
+        found.append((cycle, _place(sparsity), value, f'{text}<br>{why}'))
+    _, x, y, texts = _with_gaps(found)
+    return go.Scatter(x=x, y=y, hovertext=texts, hoverinfo='text', **_group_style(i, single=True))
+
+# %% ../nbs/api/12_plot.ipynb #82ba6df6
+def _traces_of(kind, i, panel):
+    "The traces of the i-th group in a panel"
+    means = _mean_points(kind, panel.value)
+    traces = [_band(stretch, i) for stretch in _stretches(means) if len(stretch) > 1]
+    if means: traces.append(_mean_line(kind, i, panel))
+    for seed, points in _own_points(kind, panel.value).items():
+        traces.append(_own_line(kind, i, panel, seed, points))
+    return [t.update(legendgroup=kind.name, showlegend=False) for t in traces]
+
+def _legend_entry(kind, i):
+    few = len(kind.runs) < MIN_SEEDS
+    size = f'{kind.size}: too few seeds' if few else kind.size
+    space = '<br>' if len(kind.name) + len(size) > 42 else ' ' # a phone is narrow
+    name = f'{kind.name}{space}({size})'
+    return go.Scatter(x=[None], y=[None], name=name, legendgroup=kind.name, **_group_style(i, few))
+
+def _accuracy_axis(kinds):
+    "Room for all intervals and all points, up to 100 %"
+    ends = []
+    for kind in kinds:
+        for _, _, mean, half in _mean_points(kind, _accuracy): ends += [mean - half, mean + half]
+        for points in _own_points(kind, _accuracy).values(): ends += [value for _, _, value in points]
+    return _axis_around(ends)
 
 def compare_figure(
-    kinds:list[Kind], # from `colt.compare.kinds_of`
+    kinds:Sequence[Kind], # from `colt.compare.kinds_of`
 ) -> go.Figure:
-    "Accuracy of the tickets, prunings and images seen against sparsity"
-    panels = {'Test accuracy of the tickets (%)': (lambda r: r['ticket'] and r['ticket']['test_accuracy'], 100), 'Prunings': (lambda r: r['cycle'], 1),
-              'Images trained on so far (millions)': (lambda r: r['samples_seen'], 1e-6)}
-    fig = make_subplots(3, 1, shared_xaxes=True, row_heights=[.5, .25, .25], vertical_spacing=.08, subplot_titles=list(panels))
+    "Accuracy of the tickets, pruning rounds and images seen against sparsity"
+    records = [r for kind in kinds for rows in kind.records.values() for r in rows]
+    fig = make_subplots(
+        len(_panels), 1, shared_xaxes=True, row_heights=[.5, .25, .25], vertical_spacing=.08,
+        subplot_titles=[panel.title for panel in _panels])
+    fig.update_annotations(x=0, xanchor='left', font_size=14, yshift=4)
     for i, kind in enumerate(kinds):
-        for row, (key, scale) in enumerate(panels.values(), 1): fig.add_traces(_band(kind, COLORS[i % len(COLORS)], key, scale, row), rows=row, cols=1)
-    fig.update_annotations(x=0, xanchor='left', font_size=14)
-    fig.update_xaxes(_ticks([r for k in kinds for rows in k.records.values() for r in rows])).update_xaxes(title='sparsity', row=3, col=1)
-    for row in 2, 3: fig.update_yaxes(rangemode='tozero', row=row, col=1)
-    return fig.update_layout(template='plotly_white', height=820, margin=dict(l=10, r=10, t=40, b=10), hovermode='closest', legend=dict(orientation='h', y=-.08))
+        fig.add_trace(_legend_entry(kind, i), row=1, col=1)
+        for row, panel in enumerate(_panels, 1): fig.add_traces(_traces_of(kind, i, panel), rows=row, cols=1)
+    fig.update_xaxes(_ticks(records)).update_xaxes(title='sparsity', row=len(_panels), col=1)
+    fig.update_yaxes(rangemode='tozero').update_yaxes(_accuracy_axis(kinds), row=1, col=1)
+    if not any(r['ticket'] for r in records):
+        middle = dict(x=.5, y=.5, xref='x domain', yref='y domain', showarrow=False)
+        fig.add_annotation(text='no ticket was evaluated on the whole task', **middle)
+    legend = dict(orientation='h', x=0, y=1.05, yanchor='bottom')
+    height = 780 + 22*len(kinds) # on a phone, each has a line of the legend for itself
+    return fig.update_layout(
+        template='plotly_white', height=height, margin=dict(l=10, r=10, t=10, b=10), hovermode='closest', legend=legend)
 
 # %% ../nbs/api/12_plot.ipynb #9b3e5061
 CONFIG: dict[str, Any] = dict( # how a page draws: nothing is sent elsewhere
@@ -534,10 +667,10 @@ def save_page(
     page = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>{_style}</head>'
     write_whole(path, (page + f'<body><h1>{escape(title)}</h1>{drawn}{"".join(more)}</body></html>').encode())
 
-_style = ('<style>body {font-family: system-ui, sans-serif; margin: 1.5rem auto; max-width: 60rem; padding: 0 .5rem} '
+_style = ('<style>body {font-family: system-ui, sans-serif; margin: 1.5rem auto; max-width: 68rem; padding: 0 .5rem} '
           'h1 {font-size: 1.3rem} h2 {font-size: 1.1rem} div.wide {overflow-x: auto} '
           'table {border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums} '
-          'td, th {padding: .2rem .6rem; text-align: left; border-bottom: 1px solid #ddd}</style>')
+          'td, th {padding: .2rem .6rem; text-align: left; white-space: nowrap; border-bottom: 1px solid #ddd}</style>')
 
 def save_report(
     run:RunFolder|str|Path|Sequence[dict|Cycle], # as in `run_figure`
@@ -553,12 +686,23 @@ def _html_table(head, rows):
     return f'<div class="wide"><table>{cells("th", head)}{"".join(cells("td", r) for r in rows)}</table></div>'
 
 def save_comparison(
-    kinds:list[Kind], # from `colt.compare.kinds_of`
+    kinds:Sequence[Kind], # from `colt.compare.kinds_of`
     path:str|Path, # an HTML file, 5 MB
+    levels:Sequence[float]=LEVELS, # sparsities of the table, 0 to 1
 ):
-    "Write `compare_figure`, the table and what differs as a page"
-    rows = [[f"{100*r['level']:g} %", r['kind'], r['seeds'], f"{r['prunings']:.1f}", f"{100*r['sparsity']:.2f} %", accuracy_told(r),
-             f"{r['samples_seen']:,.0f}", f"{r['seconds']:.1f}", r['verdict']] for r in table(kinds)]
-    save_page(path, 'Runs compared', compare_figure(kinds), '<h2>The first ticket that is at least so sparse</h2>',
-              _html_table(['at', 'run', 'seeds', 'prunings', 'sparsity', 'test accuracy (95 %)', 'images seen', 'seconds', 'against the first'], rows),
-              '<h2>What differs between the recipes</h2>', _html_table(['setting', *(k.name for k in kinds)], [[n, *values] for n, values in differences(kinds).items()]))
+    "Write `compare_figure`, the table, the runs and what differs as a page"
+    rows = [row_told(r) for r in table(kinds, levels)]
+    runs = [[kind.name, kind.size, ', '.join(run.path.resolve().name for run in kind.runs)] for kind in kinds]
+    other = [[name, *values] for name, values in differences(kinds).items()]
+    parts = ['<h2>The first ticket that is at least so sparse</h2>']
+    if rows: parts.append(_html_table(rows[0], [r.values() for r in rows]))
+    if lacking := missing(kinds, levels):
+        what = escape(missing_told(lacking))
+        parts.append(f'<p>Not evaluated: {what}. <code>colt-compare --fill</code> trains these tickets.</p>')
+    parts += [f'<p>{_how_to_read}</p>', '<h2>The runs</h2>', _html_table(['method', 'seeds', 'runs'], runs)]
+    head = ['setting', *(kind.name for kind in kinds)]
+    if other: parts += ['<h2>What differs between the recipes</h2>', _html_table(head, other)]
+    save_page(path, 'Runs compared', compare_figure(kinds), *parts)
+
+_how_to_read = ('± is half the 95 % interval of three seeds or more. Images and seconds are those of all trainings up '
+                'to and with this cycle, without evaluations; for a transfer, of its own trainings.')

@@ -123,7 +123,8 @@ def _compare(data, run, at, layer=None):
         near(told['x'], [-math.log10(1 - r['sparsity']) for r in rows])
         near(learned['y'], part['history']['train_loss'])
         near(named[f'{part["name"]}, validation'][0]['y'], part['history']['valid_loss'])
-    near(named['ticket, whole task'][0]['y'], [100*r['ticket']['test_accuracy'] for r in rows if r['ticket']]) if any(r['ticket'] for r in rows) else None
+    tickets = [100*r['ticket']['test_accuracy'] for r in rows if r['ticket']]
+    if tickets: near([y for y in named['ticket, whole task'][0]['y'] if y is not None], tickets) # None is a gap
     for i, who in enumerate(('all kept', 'some kept', 'none kept')):
         by_layer, by_cycle = named[who]
         assert by_layer['customdata'] == [row['votes'][k][i] for k in layers]
