@@ -157,7 +157,8 @@ class Desk:
         folder = self.opened if self.opened is not None and self._opened_id == recipe.id else RunFolder(self.out/recipe.name)
         followed = RunFolder(self.out/recipe.match).layers() if recipe.match else []
         self.records:list[dict[str, Any]] = folder.records() if folder.exists() else []
-        self.recipe, self.folder, self.followed = recipe, folder, followed # layer -> sparsity for each cycle of the other run
+        self.recipe, self.folder = recipe, folder
+        self.followed = followed # layer -> sparsity for each cycle of the run that is followed
         self.foreign = self._foreign() # why the run can only be looked at; empty if it can go on
 
 # %% ../nbs/api/14_desk.ipynb #70fbb34c
@@ -176,7 +177,9 @@ def _foreign(self:Desk):
     if self.records and about['transfer']: return 'This is a transfer: look back on it here, and go on with it by colt-transfer --resume.'
     images, network = self.recipe.dataset not in DATASETS and not isinstance(self.data, Dataset), self.recipe.arch not in ARCHITECTURES and self.net is None
     if mine := ', '.join(['data=...']*images + ['net=...']*network): return f'To go on with this run, hand over what it was made of: Lab(..., {mine}).'
-    if self.recipe.match and not self.followed: return f"This run follows '{self.recipe.match}', and there is no finished cycle of that in '{self.out}'. Put it back to go on."
+    if self.recipe.match and not self.followed:
+        other = f"'{self.recipe.match}', and there is no finished cycle of that in '{self.out}'"
+        return f'This run follows {other}. Put it back to go on.'
     if about and (other := self._other(about)): return f"The run in '{self.folder.path}' is of {other} than you handed over. Hand over the same, or take another seed for a run of its own."
     return ''
 
