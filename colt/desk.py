@@ -24,10 +24,7 @@ from .rewind import rewind_, snapshot
 from .runs import Plan, RunFolder, carry_out, create_run, ending_of, judge, plan, resume_run
 from .train import Recipe, check_network, usual_device
 
-# %% ../nbs/api/14_desk.ipynb #3f1b122d
-@lru_cache(4)
-def _network(arch, classes, shape, stem): return create(arch, classes, shape, 0, stem)
-
+# %% ../nbs/api/14_desk.ipynb #59f7e41b
 def _rates(recipe):
     "What each vote prunes"
     if recipe.match: return 'as in the run that it follows'
@@ -61,6 +58,10 @@ def _target(recipe, reach):
     told = 'sparsity' if recipe.match else f'sparsity, at most {int(reach*1e5)/1e5:g}'
     if (recipe.need or recipe.partition) < recipe.partition: told = f'{told} if the votes agree'
     return f"{told}; or it ends {' or '.join(others)}" if others else told
+
+# %% ../nbs/api/14_desk.ipynb #3f1b122d
+@lru_cache(4)
+def _network(arch, classes, shape, stem): return create(arch, classes, shape, 0, stem)
 
 def width(
     recipe:Recipe,
