@@ -168,7 +168,8 @@ def _plan(args, recipe, match):
     return p
 
 def _divided(classes, recipe):
-    return f'{classes} classes in 1 partition' if recipe.partition == 1 else f'{classes} classes in {recipe.partition} partitions'
+    partitions = '1 partition' if recipe.partition == 1 else f'{recipe.partition} partitions'
+    return f'{classes} classes in {partitions}'
 
 def _nothing(args, folder):
     why = 'it ended before it had begun: leave out --resume and say all of its settings again' if folder.path.is_dir() else _runs_in(args.out)
@@ -197,21 +198,24 @@ def _cycles_in(folder, recipe, match):
     told, ending = f"{cycles}, sparsity {records[-1]['sparsity']:.3f}", ending_of(records, recipe, match)
     if ending is None: return _Found(f'has {told}', f"cycle {records[-1]['cycle'] + 1}", way)
     if not ending.finished: return _Found(f'has ended after {told}: {ending}', '', '')
-    further = ending.why != 'match' and not collapse_of(records[-1])
-    return _Found(f'is finished after {told}: {ending}', '', f'--resume with a higher --{ending.why} goes on with it' if further else '')
+    higher = f'--resume with a higher --{ending.why} goes on with it'
+    if ending.why == 'match' or collapse_of(records[-1]): higher = ''
+    return _Found(f'is finished after {told}: {ending}', '', higher)
 
 def _tickets_in(folder, chosen):
     "What stands in the folder of a transfer"
     if other := other_run(folder, chosen.recipe, chosen.about['transfer']): return _Found(f'is {other}', '', '')
     done, wanted = len(folder.records()), len(chosen.numbers)
     if done == wanted: return _Found(f'is finished: {done} of {wanted} tickets are trained', '', '')
-    return _Found(f'has {done} of {wanted} tickets trained', f'the ticket of cycle {chosen.numbers[done]}', '--resume goes on with it')
+    following = f'the ticket of cycle {chosen.numbers[done]}'
+    return _Found(f'has {done} of {wanted} tickets trained', following, '--resume goes on with it')
 
 def _ways(found): return f'{found.way}, --name NAME makes another run' if found.way else '--name NAME makes another run'
 
 def _check_free(args, folder, found):
     "Raise `ValueError` if a run would be overwritten"
-    if found and not args.resume: raise ValueError(f"'{folder.path}' {found.state}. Nothing is overwritten: {_ways(found)}")
+    if found and not args.resume:
+        raise ValueError(f"'{folder.path}' {found.state}. Nothing is overwritten: {_ways(found)}")
 
 def _open(args, p, folder, report):
     "The run's folder, made or opened"
@@ -220,7 +224,7 @@ def _open(args, p, folder, report):
 
 # %% ../nbs/api/16_cli.ipynb #9075db26
 def _classes_and_shape(recipe, run):
-    "Classes of the data set, and shape (c, h, w) of its images: as the run says that was made with it, or as is known beforehand"
+    "Classes of the data set, and shape (c, h, w) of its images; a run that was made with it knows them better"
     classes, shape = size_of(recipe.dataset)
     if not run.exists() or run.recipe.dataset != recipe.dataset: return classes, shape
     data = run.about()['data']
@@ -296,10 +300,17 @@ def _summary(p, folder, args):
     for how, found in last.get('controls', {}).items(): yield how, f"{100*found['test_accuracy']:.2f} %, trained in the same way: a control"
     yield 'threads', f'{folder.threads}, in every training of this run'
     yield 'report', str(folder.path/'report.html')
-    further, target = collapse_of(last), round(1 - (1 - last['sparsity'])/2, 4)
+    further = collapse_of(last)
     if further: yield 'go on', f'not from here: {further}'
-    elif not (p.recipe.match or args.one_shot) and target < highest(p.net, first_mask(p.net, replace(p.recipe, sparsity=None, final_prune_rate=None, max_cycles=0)), p.recipe)[0]:
-        yield 'go on', f'{_command()} ' + shlex.join(['--resume', '--name', folder.path.name, *_where(args), '--sparsity', str(target)])
+    elif not (p.recipe.match or args.one_shot): yield from _go_on(p, folder, args, last)
+
+def _go_on(p, folder, args, last):
+    "How to halve the weights once more, if that is within reach"
+    target = round(1 - (1 - last['sparsity'])/2, 4)
+    free = replace(p.recipe, sparsity=None, final_prune_rate=None, max_cycles=0)
+    reach, _ = highest(p.net, first_mask(p.net, free), p.recipe)
+    words = ['--resume', '--name', folder.path.name, *_where(args), '--sparsity', str(target)]
+    if target < reach: yield 'go on', f'{_command()} {shlex.join(words)}'
 
 # %% ../nbs/api/16_cli.ipynb #67182c89
 class _Stage:
@@ -406,7 +417,7 @@ def _transfer_recipe(args, was):
 
 # %% ../nbs/api/16_cli.ipynb #32e4bddb
 def _aim(args):
-    "Of which run, how trained, and which tickets on what (as `choose_tickets` takes it); raise `ValueError` for any mistake in the flags"
+    "Of which run, how trained, and which tickets on what, as for `choose_tickets`; raise `ValueError` for any mistake"
     _check_flags(args)
     kept = RunFolder(Path(args.out)/args.name) if args.resume and args.name else None
     if kept and not kept.exists(): raise _nothing(args, kept)
@@ -417,7 +428,8 @@ def _aim(args):
         if extra := [k for k, v in fixed.items() if v not in (None, '', False)]: raise ValueError(f"--{extra[0]}: with --resume --name this is as it was; leave it out")
         recipe = replace(kept.recipe, **{k: v for k, v in _given(args).items() if k in _learning} | ({'device': _device(args)} if args.gpu is not None or args.device else {}))
         source = _find_run(args.out, old['from'] if RunFolder(old['from']).exists() else Path(old['from']).name, f"the run whose tickets '{kept.path}' trains is missing: ")
-        return source, recipe, dict(part1=old['part1'], part2=old['part2'], numbers=tuple(old['cycles']), adapt=old['adapt'])
+        parts = {k: old[k] for k in ('part1', 'part2', 'adapt')}
+        return source, recipe, parts | dict(numbers=tuple(old['cycles']))
     source = _source(args)
     was = source.recipe
     for flag, asked, is_ in ('arch_type', args.arch_type, was.arch), ('prune_type', args.prune_type, was.prune_type), ('dataset1', args.dataset1, was.dataset):

@@ -56,12 +56,15 @@ class Cycle:
 @dataclass(frozen=True)
 class Ending:
     "Why a run ends with a cycle: it is finished, or no mask can follow"
-    why: str # `sparsity`, `final_prune_rate`, `max_cycles` or `match` where it is finished; else `empty`, `unchanged` or `path`
+    why: str # finished: `sparsity`, `final_prune_rate`, `max_cycles` or `match`; else `empty`, `unchanged` or `path`
     layers: tuple[str, ...] = () # parameters of which the next mask would keep nothing, where it is `empty`
 
     @property
     def finished(self) -> bool: return self.why in ('sparsity', 'final_prune_rate', 'max_cycles', 'match')
-    def __str__(self): return _reasons[self.why].format(layers=', '.join(n.removesuffix('.weight') for n in self.layers))
+
+    def __str__(self):
+        layers = ', '.join(n.removesuffix('.weight') for n in self.layers)
+        return _reasons[self.why].format(layers=layers)
 
 _reasons = {
     'sparsity': 'the target sparsity is reached',
@@ -93,7 +96,7 @@ def collapsed(
     kept:Mapping[str, int], # parameter name -> how many of them the next mask keeps
     by_all:Mapping[str, int], # parameter name -> how many of them all votes keep; as `kept`, if all are needed
 ) -> Ending|None: # None if a mask can follow
-    "Whether the next mask would leave a layer empty (biases are no layers), or be the same though the votes prune something"
+    "Whether the next mask would leave a layer empty (not a bias), or be the same though the votes prune something"
     empty = [n for n in now if now[n] and not kept[n] and not n.endswith('bias')]
     if empty: return Ending('empty', tuple(empty))
     if sum(kept.values()) == sum(now.values()) > sum(by_all.values()): return Ending('unchanged')
@@ -117,13 +120,14 @@ def next_mask(
     mask, now = overlap(votes, cycle.need), layer_kept(cycle.mask)
     ending = collapsed(now, layer_kept(mask), layer_kept(overlap(votes)))
     if ending is None: return mask
+    why = f'cycle {cycle.n} removes nothing: no weight was pruned by enough votes'
+    way = 'prune more in each cycle, or let more votes be needed (overlap all)'
+    if ending.why == 'empty':
+        n = ending.layers[0]
+        why = f"layer '{n}' has no weight left after cycle {cycle.n}: its last {now[n]} did not survive the vote"
+        way = 'prune less in each cycle, or layer by layer (prune_strategy local)'
     good = f'The last good ticket is that of cycle {cycle.n}, sparsity {cycle.sparsity:.4f}'
-    if ending.why == 'unchanged':
-        raise Collapse(f'cycle {cycle.n} removes nothing: no weight was pruned by enough votes. {good}; '
-                       'to get further, prune more in each cycle, or let more votes be needed (overlap all)', ending)
-    first = ending.layers[0]
-    raise Collapse(f"layer '{first}' has no weight left after cycle {cycle.n}: its last {now[first]} did not survive the vote. "
-                   f'{good}; to get further, prune less in each cycle, or layer by layer (prune_strategy local)', ending)
+    raise Collapse(f'{why}. {good}; to get further, {way}', ending)
 
 # %% ../nbs/api/08_cycle.ipynb #fc5f784c
 def first_mask(
@@ -170,7 +174,22 @@ def highest(
     ceiling = prune_rate(net, {n: m & False for n, m in mask.items()})
     return 1 - left/alive(mask), ceiling*(1 - left/sum(m.numel() for n, m in mask.items() if not n.endswith('bias')))
 
-# %% ../nbs/api/08_cycle.ipynb #780e2250
+# %% ../nbs/api/08_cycle.ipynb #15b3a0d7
+def _counted(few, many=None):
+    if few == inf: return 'ten thousand pruning rounds or more'
+    if many == inf: return f'{few} pruning rounds or more'
+    if many is not None and many > few: return f'{few} to {many} pruning rounds'
+    return '1 pruning round' if few == 1 else f'{few} pruning rounds'
+
+def _rounds(recipe, mask, group, i):
+    "Pruning rounds to the target sparsity if all votes agree (0) or are independent (1); infinite beyond ten thousand"
+    removed = {k: removal(rate, recipe.partition, recipe.need)[i] for k, rate in recipe.rates.items()}
+    sizes = {n: m.numel() for n, m in mask.items()}
+    target = (1 - recipe.sparsity)*sum(sizes.values())
+    def enough(rounds): return sum(size*(1 - removed[group[n]])**rounds for n, size in sizes.items()) <= target
+    found = bisect_left(range(10_000), True, key=enough)
+    return found if found < 10_000 else inf
+
 def weights_in(
     layers:Mapping[str, float], # parameter name -> sparsity, 0 to 1
     sizes:Mapping[str, int], # parameter name -> number of all of its weights
@@ -191,12 +210,15 @@ def preview(
     wide = max(len(name) for name in [*sizes, 'layer']) + 2
     def row(name, kind, size): return f'{name:<{wide}}{kind:<11}{size:>12,}   {_removes(recipe, kind)}'
     layers = [row(name, kind, sizes[name]) for name, kind in group.items()]
-    totals = [row('all', kind, sum(sizes[m] for m, k in group.items() if k == kind)) for kind in dict.fromkeys(group.values())]
+    of_kind = Counter[str]()
+    for name, kind in group.items(): of_kind[kind] += sizes[name]
+    totals = [row('all', kind, size) for kind, size in of_kind.items()]
     others = [n for n, _ in net.named_parameters() if not n.endswith('bias') and n not in group]
     never = f"{len(others)} other parameters, such as '{others[0]}', are of no kind and never pruned" if others else ''
     reach = f'prunable: {alive(mask):,} of {sum(sizes.values()):,}; {_reach(net, recipe, head, mask, match)}'
     said = [line for line in (reach, never, _outlook(recipe, mask, group, match)) if line]
-    return '\n'.join([f"{'layer':<{wide}}{'kind':<11}{'weights':>12}   each vote removes", *layers, '', *totals, '', *said])
+    head = f"{'layer':<{wide}}{'kind':<11}{'weights':>12}   each vote removes"
+    return '\n'.join([head, *layers, '', *totals, '', *said])
 
 def _removes(recipe, kind):
     "What each vote removes of the layers of a kind"
@@ -207,7 +229,8 @@ def _reach(net, recipe, head, mask, match):
     "How far the run can get"
     if match:
         sizes = {n: m.numel() for n, m in mask.items()}
-        return f"it follows '{recipe.match}', to a sparsity of {1 - weights_in(match[-1], sizes)/sum(sizes.values()):.5f}"
+        last = 1 - weights_in(match[-1], sizes)/sum(sizes.values())
+        return f"it follows '{recipe.match}', to a sparsity of {last:.5f}"
     if recipe.match: return f"it follows '{recipe.match}'"
     top, rate = highest(net, mask, recipe, head)
     if_agreed = ', if the votes agree' if (recipe.need or recipe.partition) < recipe.partition else ''
@@ -217,28 +240,13 @@ def _outlook(recipe, mask, group, match):
     "How many pruning rounds it takes, and what each trains"
     each = f'{recipe.end_iter - recipe.start_iter} epochs each'
     if recipe.partition > 1: each = f'{recipe.partition} x {each}'
-    if match: return f'{_counted(len(match) - 1)}, with {each}'
-    if recipe.match: return ''
-    if recipe.sparsity is None: return '' if recipe.max_cycles is None else f'{_counted(recipe.max_cycles)}, with {each}'
+    ends = [] if recipe.max_cycles is None else [recipe.max_cycles]
+    if match: ends.append(len(match) - 1)
+    if recipe.match or recipe.sparsity is None: return f'{_counted(min(ends))}, with {each}' if ends else ''
     few, many = sorted(_rounds(recipe, mask, group, i) for i in (0, 1))
     told = f'to {recipe.sparsity:g}: about {_counted(few, many)}, with {each}'
     at_most = recipe.max_cycles is not None and many > recipe.max_cycles
     return f'{told}; it ends after {_counted(recipe.max_cycles)} in any case' if at_most else told
-
-def _counted(few, many=None):
-    if few == inf: return 'ten thousand pruning rounds or more'
-    if many == inf: return f'{few} pruning rounds or more'
-    if many is not None and many > few: return f'{few} to {many} pruning rounds'
-    return '1 pruning round' if few == 1 else f'{few} pruning rounds'
-
-def _rounds(recipe, mask, group, i):
-    "Pruning rounds to the recipe's sparsity if all votes agree (0) or are independent (1); infinite if ten thousand are too few"
-    removed = {k: removal(rate, recipe.partition, recipe.need)[i] for k, rate in recipe.rates.items()}
-    sizes = {n: m.numel() for n, m in mask.items()}
-    target = (1 - recipe.sparsity)*sum(sizes.values())
-    def enough(rounds): return sum(size*(1 - removed[group[n]])**rounds for n, size in sizes.items()) <= target
-    found = bisect_left(range(10_000), True, key=enough)
-    return found if found < 10_000 else inf
 
 # %% ../nbs/api/08_cycle.ipynb #b61397f8
 def is_done(
@@ -306,7 +314,10 @@ def cycles(
     report:Callable[[Progress], None]|None=None, # told after every batch
     head:str='head', # name of the last linear layer
 ) -> Iterator[Cycle]:
-    "Yield one `Cycle` after the other until the recipe's target is reached (arXiv 2212.12770, section 3). Raise `ValueError` for a target out of reach, `Collapse` if no mask can follow"
+    """Yield one `Cycle` after the other until the recipe's target is reached (arXiv 2212.12770, section 3)
+
+    Raise `ValueError` for a target out of reach, `Collapse` if no mask can follow.
+    """
     first, group = first_mask(net, recipe, head), groups(net, head, recipe.bias)
     cycle = None if start is None else replace(start, need=recipe.need)
     _check_parts(parts, recipe)

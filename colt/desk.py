@@ -24,10 +24,7 @@ from .rewind import rewind_, snapshot
 from .runs import Plan, RunFolder, carry_out, create_run, ending_of, judge, plan, resume_run
 from .train import Recipe, check_network, usual_device
 
-# %% ../nbs/api/14_desk.ipynb #3f1b122d
-@lru_cache(4)
-def _network(arch, classes, shape, stem): return create(arch, classes, shape, 0, stem)
-
+# %% ../nbs/api/14_desk.ipynb #59f7e41b
 def _rates(recipe):
     "What each vote prunes"
     if recipe.match: return 'as in the run that it follows'
@@ -61,6 +58,10 @@ def _target(recipe, reach):
     told = 'sparsity' if recipe.match else f'sparsity, at most {int(reach*1e5)/1e5:g}'
     if (recipe.need or recipe.partition) < recipe.partition: told = f'{told} if the votes agree'
     return f"{told}; or it ends {' or '.join(others)}" if others else told
+
+# %% ../nbs/api/14_desk.ipynb #3f1b122d
+@lru_cache(4)
+def _network(arch, classes, shape, stem): return create(arch, classes, shape, 0, stem)
 
 def width(
     recipe:Recipe,
@@ -161,7 +162,8 @@ class Desk:
         folder = self.opened if self.opened is not None and self._opened_id == recipe.id else RunFolder(self.out/recipe.name)
         followed = RunFolder(self.out/recipe.match).layers() if recipe.match else []
         self.records:list[dict[str, Any]] = folder.records() if folder.exists() else []
-        self.recipe, self.folder, self.followed = recipe, folder, followed # layer -> sparsity for each cycle of the other run
+        self.recipe, self.folder = recipe, folder
+        self.followed = followed # layer -> sparsity for each cycle of the run that is followed
         self.foreign = self._foreign() # why the run can only be looked at; empty if it can go on
 
 # %% ../nbs/api/14_desk.ipynb #70fbb34c
@@ -180,7 +182,9 @@ def _foreign(self:Desk):
     if self.records and about['transfer']: return 'This is a transfer: look back on it here, and go on with it by colt-transfer --resume.'
     images, network = self.recipe.dataset not in DATASETS and not isinstance(self.data, Dataset), self.recipe.arch not in ARCHITECTURES and self.net is None
     if mine := ', '.join(['data=...']*images + ['net=...']*network): return f'To go on with this run, hand over what it was made of: Lab(..., {mine}).'
-    if self.recipe.match and not self.followed: return f"This run follows '{self.recipe.match}', and there is no finished cycle of that in '{self.out}'. Put it back to go on."
+    if self.recipe.match and not self.followed:
+        other = f"'{self.recipe.match}', and there is no finished cycle of that in '{self.out}'"
+        return f'This run follows {other}. Put it back to go on.'
     if about and (other := self._other(about)): return f"The run in '{self.folder.path}' is of {other} than you handed over. Hand over the same, or take another seed for a run of its own."
     return ''
 

@@ -563,7 +563,10 @@ def _rest(self:Lab, state):
     self.view.lengthen() # another lab may have been here
     self.view.tell()
     given_up = 'The cycle at work was given up; those that are finished stay.' if self.player.gate.ended else ''
-    self.console.say(failed if state == 'failed' else held if state == 'paused' else given_up or self._ended(), wrong=state == 'failed')
+    if state == 'failed': said = failed
+    elif state == 'paused': said = held
+    else: said = given_up or self._ended()
+    self.console.say(said, wrong=state == 'failed')
     self.view.draw()
     if state == 'finished': save_report(self.records, self.folder.path/'report.html', self.folder.path.name)
     self._freeze()

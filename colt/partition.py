@@ -37,8 +37,9 @@ def part_name(
     return f'{classes.start}-{classes.stop - 1}' if len(classes) > 1 else f'{classes.start}'
 
 def _part(dataset, classes):
-    train, valid, test = (_select(images, classes.start, classes.stop) for images in (dataset.train, dataset.valid, dataset.test))
-    return Part(part_name(classes), train, valid, test, train.classes)
+    def of(images): return _select(images, classes.start, classes.stop)
+    train = of(dataset.train)
+    return Part(part_name(classes), train, of(dataset.valid), of(dataset.test), train.classes)
 
 def _cut(total, n):
     "The classes of each of `n` partitions; sizes differ by at most one class, the larger ones first"

@@ -138,7 +138,7 @@ def in_danger(
     record:dict[str, Any], # a line of `cycles.jsonl`
     within:float=3, # votes
 ) -> dict[str, float]: # parameter name -> votes until a single weight is left; 0 if this one left no more than that
-    "The layers that would soon be empty, if every cycle kept as large a share of them as this one does; none where nobody knows what it keeps"
+    "The layers that would soon be empty, if every cycle kept as large a share of them as this one (if that is known)"
     kept = record.get('kept') or {}
     lasts = {n: _lasts(kept[n], sum(record['votes'][n])) for n in kept if not n.endswith('bias')}
     return {n: v for n, v in lasts.items() if v < within}
@@ -337,7 +337,7 @@ def budget(
     records:list[dict[str, Any]], # lines of `cycles.jsonl`
     recipe:Recipe, # its targets say when the run is over
     match:Sequence[Mapping[str, float]]=(), # layer -> sparsity for each cycle of the run that is followed
-) -> dict[str, tuple[float, float|None]]: # cycles, epochs, images, seconds: so far, and from here to the end; None where nobody knows
+) -> dict[str, tuple[float, float|None]]: # cycles, epochs, images, seconds: so far, and to come (None if not known)
     "What a run has cost, and what it will cost if every cycle to come keeps as large a share as the last one did"
     if not records: return {k: (0, None) for k in ('cycles', 'epochs', 'images', 'seconds')}
     last, epochs = records[-1], [sum(p['epochs'] for p in r['parts']) for r in records]

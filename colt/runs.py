@@ -47,7 +47,8 @@ def check_plan(
     mask = first_mask(net, recipe, head)
     check_network(net, shape, classes)
     if recipe.match and not match:
-        raise ValueError(f"match {recipe.match}: this run has no finished cycle to follow, or is not here; hand over its `RunFolder.layers`")
+        raise ValueError(f'match {recipe.match}: this run has no finished cycle to follow, or is not here; '
+                         'hand over its `RunFolder.layers`')
     if match and match[0].keys() != mask.keys():
         raise ValueError(f"match: the other run prunes {', '.join(match[0])}, and this one {', '.join(mask)}; "
                          'use the same architecture, and ratios above 0 for the same kinds')
@@ -119,7 +120,7 @@ def kept_of(
     line:Mapping[str, Any], # of `cycles.jsonl`
     need:int|None, # how many votes keep a weight; None for all
 ) -> dict[str, int]|None: # parameter name -> number of weights; None where nobody voted, or where nobody knows
-    "How many weights of each layer the next mask keeps. Lines of version 0.1.0 do not say it, and not all of them imply it"
+    "How many weights of each layer the next mask keeps; lines of version 0.1.0 do not say it, and not all imply it"
     if 'kept' in line: return line['kept']
     votes, networks = line.get('votes'), len(line['parts'])
     if not votes: return None
@@ -164,7 +165,6 @@ def _reading(path):
         raise ValueError(f"'{path}' is damaged ({type(e).__name__}: {e}); put back a copy, or begin another run") from None
 
 _told = 'cycle', 'sparsity', 'prune_rate', 'layers', 'agreement', 'parts', 'samples_seen', 'seconds', 'ticket'
-def _out_of_order(n): raise ValueError(f'there is another line where that of cycle {n} should be')
 
 # %% ../nbs/api/10_runs.ipynb #45748b0f
 class RunFolder:
@@ -206,7 +206,8 @@ class RunFolder:
             found = [json.loads(line) for line in path.read_text(encoding='utf-8').splitlines(keepends=True) if line.endswith('\n')]
             expected = ((self.exists() and self.about()['transfer']) or {}).get('cycles', range(len(found)))
             if lost := [k for r in found for k in _told if k not in r]: raise ValueError(f"a line has no '{lost[0]}'")
-            found = [r for r, n in zip(found, expected, strict=len(found) > len(expected)) if r['cycle'] == n or _out_of_order(n)]
+            for r, n in zip(found, expected, strict=len(found) > len(expected)):
+                if r['cycle'] != n: raise ValueError(f'there is another line where that of cycle {n} should be')
         if all('kept' in r for r in found) or not self.exists(): return found
         return [r | {'kept': kept_of(r, self.recipe.need)} for r in found] # lines of 0.1.0
 
@@ -488,7 +489,7 @@ class Choice:
         return f'{self.source.path.name}-to-{self.recipe.dataset}-{tail}'
 
     def ticket(self, n:int) -> Ticket: return ticket_of(self.source, n, self.part1) # of cycle `n`
-    def dense(self) -> Ticket: return Ticket(self.source.init(), {}, self.source.ticket(0).meta) # θ0, with nothing pruned
+    def dense(self) -> Ticket: return Ticket(self.source.init(), {}, self.source.ticket(0).meta) # θ0, nothing pruned
 
 @dataclass(frozen=True)
 class Transfer(Choice):
@@ -500,7 +501,7 @@ class Transfer(Choice):
 def ticket_of(
     source:RunFolder,
     n:int, # number of a finished cycle
-    part1:str='', # empty for the run's own ticket, or the name of one of its partitions: what that one alone would keep next
+    part1:str='', # empty for the run's own ticket, or the name of a partition: what that alone would keep next
 ) -> Ticket:
     "A ticket to transfer"
     found = source.ticket(n)
@@ -519,7 +520,7 @@ def choose_tickets(
     near:float|None=None, # instead: the cycle whose ticket is nearest to this sparsity, 0 to 1
     adapt:str='images', # as in `colt.transfer.planted`
 ) -> Choice:
-    "Find the tickets; raise `ValueError` for a part or cycle that does not exist, or another architecture than the tickets'"
+    "Find the tickets; raise `ValueError` for a part or cycle that does not exist, or for another architecture"
     names = _check_source(source, recipe, numbers)
     cycles_there = range(len(source.records()))
     part1 = _partition_of(source, names, part1)
@@ -532,7 +533,8 @@ def _check_source(source, recipe, numbers):
     was, rows = source.recipe, source.records()
     if not rows: raise ValueError(f"'{source.path}' has no finished cycle, so there is no ticket yet")
     if transfer := source.about()['transfer']:
-        raise ValueError(f"'{source.path}' is a transfer itself; take the run that its tickets come from: {transfer['from']}")
+        raise ValueError(f"'{source.path}' is a transfer itself; "
+                         f"take the run that its tickets come from: {transfer['from']}")
     if (was.arch, was.stem) != (recipe.arch, recipe.stem):
         raise ValueError(f"the tickets of '{source.path}' are of {was.arch} with a {was.stem} stem, "
                          f'not of {recipe.arch} with a {recipe.stem} stem; leave the architecture out')

@@ -48,8 +48,8 @@ def test_the_folder_has_the_promised_format(prune, tmp_path):
         assert r['prune_rate'] == pytest.approx(100*sum(dead.values())/sum(w.numel() for n, w in init.items() if n.endswith('weight')))
         assert r['layers'] == pytest.approx({n: d/ticket.mask[n].numel() for n, d in dead.items()})
         assert all(torch.equal(ticket.init[n], torch.where(ticket.mask[n], v, 0) if n in ticket.mask else v) for n, v in init.items())
-        assert set(r) == {'cycle', 'sparsity', 'prune_rate', 'layers', 'votes', 'kept', 'agreement', 'parts', 'samples_seen',
-                          'ticket'}
+        assert set(r) == {'cycle', 'sparsity', 'prune_rate', 'layers', 'votes', 'kept', 'agreement', 'parts',
+                          'samples_seen', 'ticket'}
         assert set(r['agreement']) == {'all', 'layers', 'chance', 'chances'} and set(r['ticket']) == {'valid_accuracy', 'test_accuracy'}
         assert [p['name'] for p in r['parts']] == ['0-4', '5-9'] and r['parts'][1]['classes'] == list('56789')
         assert set(r['parts'][0]) == {'name', 'classes', 'valid_accuracy', 'test_accuracy', 'best_epoch', 'epochs', 'samples', 'history'}
