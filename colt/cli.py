@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeElapsedColumn
 
 import colt
-from .compare import LEVELS, differences, kinds_of, save_csv, table, told
+from .compare import LEVELS, differences, kinds_of, missing, missing_told, save_csv, table, told
 from .cycle import Collapse, first_mask, highest, preview
 from .data import DATASETS, CorruptImage, size_of, to_download
 from .desk import width
@@ -27,7 +27,7 @@ from .models import ARCHITECTURES, create
 from .partition import classes_of
 from .plot import save_comparison, save_report
 from .runs import RunFolder, carry_out, carry_over, check_plan, check_same, choose_tickets, collapse_of, create_run
-from .runs import ending_of, other_run, plan, plan_transfer, resume_run
+from .runs import ending_of, judge, other_run, plan, plan_transfer, resume_run
 from .ticket import write_whole
 from .train import Recipe, one_shot, usual_device
 from .transfer import network_for
@@ -106,11 +106,17 @@ def _device(args):
     if name == 'auto': return usual_device()
     if not re.fullmatch(r'cpu|mps|cuda(:\d+)?', name):
         raise ValueError(f"there is no device '{name}'; choose cpu, cuda, cuda:N, mps or auto")
-    kind, _, number = name.partition(':')
-    here = {'cpu': 1, 'cuda': torch.cuda.device_count(), 'mps': int(torch.backends.mps.is_available())}[kind]
-    if int(number or 0) >= here:
+    kind, here = name.partition(':')[0], _devices(name)
+    if not _is_here(name):
         raise ValueError(f"there is no {name} on this machine ({here} {kind} device{'s'*(here != 1)}); use --device cpu")
     return name
+
+def _devices(name):
+    "How many devices of this kind there are"
+    kind = name.partition(':')[0]
+    return {'cpu': 1, 'cuda': torch.cuda.device_count(), 'mps': int(torch.backends.mps.is_available())}[kind]
+
+def _is_here(name): return int(name.partition(':')[2] or 0) < _devices(name)
 
 def _find_run(out, name, why=''):
     "The run that `name` means: a folder, or a name in `out`"
@@ -149,6 +155,10 @@ def _check_flags(args):
     if args.name is not None and not re.fullmatch(r'\w[\w.+=-]{0,199}', args.name):
         raise ValueError(f"--name '{args.name}': begin with a letter or digit, and go on with these and . _ + = -, 200 at most; --out says in which folder")
     if args.threads is not None and args.threads < 1: raise ValueError(f'--threads {args.threads}: it must be a whole number of 1 or more')
+    _check_data(args)
+
+def _check_data(args):
+    "Raise `ValueError` for a data folder that is none"
     if args.data is not None and not Path(args.data).is_dir():
         raise ValueError(f"--data '{args.data}' is not a folder; make it, or name the one that holds the data sets")
 
@@ -250,6 +260,7 @@ def _would(args, folder, recipe, found):
     return [*fetched, f'would write {folder.path}']
 
 def _check_folder(folder):
+    "Raise `ValueError` unless this is a folder, or can be made, and can be written"
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not there.is_dir(): raise ValueError(f"'{folder}' can't be a folder: '{there}' is a file; name another")
     if not os.access(there, os.W_OK | os.X_OK): raise ValueError(f"'{folder}' can't be written; name another folder")
@@ -302,9 +313,9 @@ def _summary(p, folder, args):
     yield 'report', str(folder.path/'report.html')
     further = collapse_of(last)
     if further: yield 'go on', f'not from here: {further}'
-    elif not (p.recipe.match or args.one_shot): yield from _go_on(p, folder, args, last)
+    elif not (p.recipe.match or args.one_shot): yield from _further(p, folder, args, last)
 
-def _go_on(p, folder, args, last):
+def _further(p, folder, args, last):
     "How to halve the weights once more, if that is within reach"
     target = round(1 - (1 - last['sparsity'])/2, 4)
     free = replace(p.recipe, sparsity=None, final_prune_rate=None, max_cycles=0)
@@ -335,9 +346,15 @@ def _carefully(prog, args, work):
             stage.complain(e)
             return 2 if isinstance(e, CorruptImage) or not (stage.folder or isinstance(e, (ConnectionError, FloatingPointError, Collapse))) else 1
         except KeyboardInterrupt:
-            go_on = f'; go on with: {_command(prog)} ' + shlex.join(['--resume', '--name', stage.folder.path.name, *_where(args)]) if stage.folder else ''
-            stage.complain(f'interrupted{go_on}')
+            stage.complain(f'interrupted{_go_on(prog, stage.folder, args)}')
             return 1
+
+def _go_on(prog, folder, args):
+    "What to do after an interruption, if there is anything to go on with"
+    if folder is None: return ''
+    if prog == 'colt-compare': return '; what was trained is kept: the same command goes on'
+    return f'; go on with: {_command(prog)} ' + shlex.join(['--resume', '--name', folder.path.name, *_where(args)])
+
 
 # %% ../nbs/api/16_cli.ipynb #80724f3c
 def _prune(stage, args):
@@ -359,6 +376,7 @@ def _prune(stage, args):
     for what, value in _summary(p, folder, args): console.print(f'{what:<10}{value}')
 
 def _title(recipe, row):
+    "The title of a run's report"
     told = f"{100*row['sparsity']:.1f} % sparse after {row['cycle']} pruning rounds"
     return f'{recipe.prune_type.upper()} ticket of {recipe.arch} on {recipe.dataset}: {told}'
 
@@ -489,37 +507,154 @@ def colt_transfer(
 # %% ../nbs/api/16_cli.ipynb #45a2fefd
 def compare_parser() -> argparse.ArgumentParser:
     "All flags of `colt-compare`"
-    p = _command_parser('colt-compare', 'Show runs side by side: at each sparsity how many prunings, images and seconds it took, and what the ticket is worth. '
-                        'Runs that differ in their seed alone are one line, with a 95 %% interval.',
-                        'colt-compare colt-0 colt-1 colt-2 lth-0 lth-1 lth-2')
-    p.add_argument('runs', nargs='+', metavar='RUN', help='a run: a folder, or a name in --out; the first is what the others are held against')
+    what = ('Show runs side by side: at each sparsity how many pruning rounds, images and seconds it took, and '
+            'what the ticket is worth. Runs that differ in their seed alone are one line, with a 95 % '
+            'interval if they are three or more.')
+    p = _command_parser('colt-compare', what, 'colt-compare colt-0 colt-1 colt-2 imp-0 imp-1 imp-2 --fill')
+    p.add_argument('runs', nargs='+', metavar='RUN',
+                   help='a run: a folder, or a name in --out; the others are compared with the first')
     p.add_argument('--out', default='runs', metavar='FOLDER', help='where runs are kept (default: runs)')
-    p.add_argument('--save', default='.', metavar='FOLDER', help='where compare.html and compare.csv are written; older ones are replaced (default: here)')
-    p.add_argument('--at', default=','.join(f'{v:g}' for v in LEVELS), metavar='X,X', help='the sparsities to compare at (default: %(default)s)')
+    p.add_argument('--save', metavar='FOLDER',
+                   help='where compare.html and compare.csv are written; made if it is missing, and older ones are not '
+                   'overwritten (default: a new folder in --out, named after the runs)')
+    p.add_argument('--at', default=','.join(f'{v:g}' for v in LEVELS), metavar='X,X',
+                   help='the sparsities to compare at (default: %(default)s)')
+    p.add_argument('--fill', action='store_true',
+                   help='train the tickets that are compared and were never evaluated, on the whole task, and write '
+                   'their accuracies into the records of their runs')
+    p.add_argument('--data', metavar='FOLDER', help='where data sets are kept, for --fill (default: data)')
+    p.add_argument('--dry_run', action='store_true', help='say what would be trained and written, and do nothing')
     return p
 
-def _compare(stage, args):
+def _levels(args):
+    "The sparsities to compare at"
     try: levels = [float(v) for v in args.at.split(',')]
     except ValueError: levels = [-1.]
-    if not all(0 <= v < 1 for v in levels): raise ValueError(f"--at '{args.at}': give sparsities from 0 to below 1 with commas between, such as 0.9,0.98")
-    levels = sorted(set(levels))
-    kinds = kinds_of([_find_run(args.out, name) for name in args.runs])
-    rows = table(kinds, levels)
-    if not rows: raise ValueError(f'--at {args.at}: no run has come so far; give lower ones')
-    if not Path(args.save).is_dir(): raise ValueError(f"--save '{args.save}' is not a folder; make it, or name another")
-    stage.console.print(told(rows))
-    if silent := {r['kind'] for r in rows if r['accuracy'] is None}:
-        stage.console.print(f"\n-  this ticket was not trained: --evaluate each does that, and colt-transfer --from RUN afterwards ({', '.join(sorted(silent))})")
-    stage.console.print('\nimages and seconds: of all trainings up to and with this cycle, not of evaluations; for a transfer, of its own trainings')
-    stage.console.print('what differs:' if differences(kinds) else 'the runs differ in their seed alone, or not at all')
-    for n, values in differences(kinds).items(): stage.console.print(f'  {n:<20}' + ' | '.join(map(str, values)))
-    save_csv(kinds, Path(args.save)/'compare.csv')
-    save_comparison(kinds, Path(args.save)/'compare.html')
-    stage.console.print(f"\nwritten: {Path(args.save)/'compare.html'}, {Path(args.save)/'compare.csv'}")
+    if all(0 <= v < 1 for v in levels): return sorted(set(levels))
+    raise ValueError(f"--at '{args.at}': give sparsities from 0 to below 1 with commas between, such as 0.9,0.98")
+
+# %% ../nbs/api/16_cli.ipynb #ace75747
+def _joined(names, most=48):
+    "`compare`, and the names of as many runs as there is room for"
+    for k in range(len(names), 0, -1):
+        rest = [] if k == len(names) else [f'and-{len(names) - k}-more']
+        joined = '-'.join(['compare', *names[:k], *rest])
+        if len(joined) <= most: break
+    return joined[:most]
+
+def _new_folder(out, names):
+    "A folder in `out` that is not there yet"
+    first = Path(out)/_joined(names)
+    folder, n = first, 1
+    while folder.exists() or folder.is_symlink():
+        n += 1
+        folder = first.with_name(f'{first.name}-{n}')
+    return folder
+
+def _comparison_folder(args):
+    "Where to write; raise `ValueError` if that can't be, or if there is a comparison already"
+    folder = Path(args.save) if args.save else _new_folder(args.out, [Path(run).resolve().name for run in args.runs])
+    _check_folder(folder)
+    for file in (folder/'compare.html', folder/'compare.csv'):
+        if file.exists():
+            raise ValueError(f"--save '{folder}' has a {file.name} already; nothing is overwritten: name another")
+    return folder
+
+# %% ../nbs/api/16_cli.ipynb #a0e3a14e
+def _is_own(run):
+    "Whether the network or the images are none that a flag can name"
+    return run.recipe.arch not in ARCHITECTURES or run.recipe.dataset not in DATASETS
+
+def _by_owner(lacking):
+    "What can't be trained from here, and what can"
+    own = [(run, cycles) for run, cycles in lacking if _is_own(run)]
+    return own, [(run, cycles) for run, cycles in lacking if not _is_own(run)]
+
+def _trainings(lacking):
+    "How many trainings they need: a ticket's, and those of its controls"
+    n = 0
+    for run, cycles in lacking: n += len(cycles)*(1 + len([c for c in run.recipe.controls.split(',') if c]))
+    return '1 training' if n == 1 else f'{n} trainings'
+
+def _reopen(args, run):
+    "The plan of a run, to train its tickets; raise `ValueError` if it does not lead to this run"
+    recipe = run.recipe
+    if not _is_here(recipe.device):
+        raise ValueError(f"--fill: '{run.path}' was trained on {recipe.device}, which is not here; leave this run out")
+    try:
+        p = plan(recipe, args.data or 'data')
+        resume_run(p, run.path)
+        return p
+    except CorruptImage: raise
+    except ValueError as e: raise ValueError(f'--fill: {e}; or leave this run out') from None
+
+def _fill(stage, args, lacking):
+    "Train the tickets that are missing, and write their accuracies into their runs"
+    console = stage.console
+    own, todo = _by_owner(lacking)
+    if own: console.print(f"can't be filled, since the network or the images are the user's own: {missing_told(own)}")
+    if not todo:
+        console.print(f"nothing to train: every {'other ' if own else ''}ticket that is compared has been evaluated")
+        return
+    console.print(f"{'would take' if args.dry_run else 'to fill'}: {_trainings(todo)} ({missing_told(todo)})")
+    if args.dry_run: return
+    for run, _ in todo: _reopen(args, run)
+    watch = _Watch(console)
+    with watch.bar:
+        for run, cycles in todo: _fill_run(stage, args, run, cycles, watch)
+
+def _fill_run(stage, args, run, cycles, watch):
+    "Train these tickets of a run"
+    stage.folder = run
+    p, name = _reopen(args, run), run.path.name
+    def report(e): watch(replace(e, part=f'{e.part} of {name}'))
+    for n in cycles:
+        row = judge(p, run, n, report)
+        sparse, right = 100*row['sparsity'], 100*row['ticket']['test_accuracy']
+        stage.console.print(f'  {name}, cycle {n}: {sparse:.2f} % sparse, {right:.2f} % on the test images')
+    report_file = run.path/'report.html'
+    if report_file.exists(): save_report(run, report_file, _title(run.recipe, run.records()[-1]))
+
+# %% ../nbs/api/16_cli.ipynb #5ee9ce28
+def _compare(stage, args):
+    levels, runs = _levels(args), [_find_run(args.out, name) for name in args.runs]
+    kinds = kinds_of(runs)
+    if not table(kinds, levels): raise ValueError(f'--at {args.at}: no run has come so far; give lower ones')
+    _check_data(args)
+    folder = _comparison_folder(args)
+    if args.fill:
+        _fill(stage, args, missing(kinds, levels))
+        kinds = kinds_of(runs)
+    if args.dry_run: return stage.console.print(f'would write compare.html and compare.csv in {folder}')
+    _show(stage.console, kinds, levels)
+    folder = _comparison_folder(args) # another comparison may have ended in the meantime
+    folder.mkdir(parents=True, exist_ok=True)
+    save_csv(kinds, folder/'compare.csv')
+    save_comparison(kinds, folder/'compare.html', levels)
+    stage.console.print(f"\nwritten: {folder/'compare.html'}, {folder/'compare.csv'}")
+
+def _show(console, kinds, levels):
+    "Print the table and what belongs to it"
+    console.print(told(table(kinds, levels)))
+    lacking = missing(kinds, levels)
+    own, todo = _by_owner(lacking)
+    if lacking: console.print(f'\nnot evaluated: {missing_told(lacking)}')
+    if todo:
+        of = f" of {', '.join(run.path.name for run, _ in todo)}" if own else ''
+        console.print(f'--fill trains what is missing{of} on the whole task ({_trainings(todo)})')
+    console.print('\nimages and seconds: of all trainings up to and with this cycle, without evaluations; '
+                  'for a transfer, of its own trainings')
+    wide = max(len(k.name) for k in kinds)
+    for k in kinds:
+        console.print(f'  {k.name:<{wide}}  {k.size:<8}  ' + ', '.join(run.path.resolve().name for run in k.runs))
+    if other := differences(kinds):
+        console.print(f"{'what differs':<22}{' | '.join(k.name for k in kinds)}")
+        for name, values in other.items(): console.print(f'  {name:<20}' + ' | '.join(map(str, values)))
+    else: console.print('the runs differ in their seed alone, or not at all')
 
 def colt_compare(
     argv:list[str]|None=None, # the flags; by default those of the process
-) -> int: # 0 done, 2 wrong usage
+) -> int: # 0 done, 2 wrong usage, 1 anything else
     "Hold runs against one another: the command `colt-compare`"
     return _carefully('colt-compare', compare_parser().parse_args(argv), _compare)
 

@@ -1,14 +1,20 @@
-"Runs side by side: only what was measured is drawn, and a name says what was compared"
+"Runs side by side: only what was measured is drawn, nothing is claimed of too few seeds, nothing older is overwritten"
+import csv
 import json
 import math
+import re
 import shutil
+from dataclasses import replace
 
 import pytest
+from torch import nn
 
-from colt.cli import colt_prune
+import colt.cli
+from colt.cli import _all_runs, colt_compare, colt_prune, compare_parser, lab_parser, parser, transfer_parser
 from colt.compare import kinds_of, missing
+from colt.data import load
 from colt.plot import accuracy_traces, compare_figure, run_figure
-from colt.runs import RunFolder
+from colt.runs import RunFolder, carry_out, create_run, plan
 
 FAST = '--arch_type fc1 --end_iter 2 --linear_prune_ratio 0.4 --sparsity 0.9 --controls shuffle'
 IMP = dict(prune_type='lth', partition=1)
@@ -31,6 +37,28 @@ def runs(made, tmp_path, monkeypatch):
     return tmp_path/'runs'
 
 
+@pytest.fixture
+def compare(capsys):
+    "The command: exit code, what was said, what was complained of"
+    def run(line):
+        capsys.readouterr()
+        try: code = colt_compare(line.split())
+        except SystemExit as e: code = e.code
+        return code, *capsys.readouterr()
+    return run
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    "The tickets that the command trains"
+    found, judge = [], colt.cli.judge
+    def watched(plan, folder, n, report=None):
+        found.append((folder.path.name, n))
+        return judge(plan, folder, n, report)
+    monkeypatch.setattr(colt.cli, 'judge', watched)
+    return found
+
+
 def write_records(folder, rows): (folder/'cycles.jsonl').write_text(''.join(json.dumps(r) + '\n' for r in rows))
 
 
@@ -47,6 +75,13 @@ def alike(runs, name, like, seed=0, change=lambda r: r, **settings):
 
 def ticket(accuracy): return dict(valid_accuracy=accuracy, test_accuracy=accuracy)
 def always(accuracy): return lambda r: r | dict(ticket=ticket(accuracy))
+def bytes_of(folder): return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob('*') if p.is_file()}
+def accuracies_of(rows): return [(r['ticket'], r.get('controls')) for r in rows]
+
+
+def table_of(text):
+    "The cells of each line of the table that the command printed"
+    return [re.split(r'\s{2,}', line.strip()) for line in text.splitlines() if re.match(r' *[\d.]+ %  ', line)]
 
 
 def joined(traces, place_of):
@@ -109,6 +144,139 @@ def test_groups_are_named_by_their_method_and_by_what_tells_them_apart(runs):
     assert names('ci') == ['COLT, c', 'COLT, again']
 
 
+@pytest.mark.parametrize('n', [1, 2, 5])
+def test_fewer_than_three_seeds_have_points_and_no_interval(runs, compare, n):
+    accuracies = [.97, .93, .95, .96, .94][:n]
+    for s, accuracy in enumerate(accuracies):
+        alike(runs, f'colt-{s}', 'each', seed=s, change=always(accuracy))
+        alike(runs, f'imp-{s}', 'each', seed=s, change=always(accuracy), **IMP)
+    names = [f'{method}-{s}' for method in ('colt', 'imp') for s in range(n)]
+    code, out, err = compare(' '.join(names) + ' --at 0')
+    mine, other = table_of(out)
+    assert (code, err, mine[1:3], other[1:3]) == (0, '', ['COLT', str(n)], ['IMP', str(n)])
+    page = next(runs.glob('compare-colt-0*/compare.html')).read_text()
+    figure = compare_figure(kinds_of([RunFolder(runs/name) for name in names]))
+    panel = [t for t in figure.data if t.yaxis == 'y' and t.legendgroup == 'COLT' and not t.name]
+    points = sorted({round(t.y[0], 6) for t in panel if t.fill is None})
+    if n < 3:
+        assert 'too few seeds' in mine[5] and '±' not in out and other[-1] == 'too few seeds'
+        assert points == sorted(100*a for a in accuracies) and not any(t.fill for t in panel)
+        assert all('too few seeds' in text for t in panel for text in t.hovertext)
+        assert ('COLT (1 seed: too few seeds)' if n == 1 else 'COLT (2 seeds: too few seeds)') in page
+    else:
+        half = 2.7764451*.0158113883/5**.5                             # t for 4 degrees of freedom, and their deviation
+        assert mine[5] == f'95.00 % ± {100*half:.2f}' and other[-1] == 'no significant difference'
+        assert points == [95.] and any(t.fill for t in panel) and 'COLT (5 seeds)' in page
+
+
+def test_fill_trains_what_is_missing_to_the_same_numbers(runs, compare, trained):
+    "... as `--evaluate each`, controls too; and nothing twice"
+    whole, last = RunFolder(runs/'each').records(), RunFolder(runs/'last')
+    records, before = last.records(), bytes_of(runs)
+    wanted = sorted({next(n for n, r in enumerate(records) if r['sparsity'] >= level) for level in (.3, .7)})
+    assert all(records[n]['ticket'] is None for n in wanted) and {0, *wanted, len(records) - 1} < {*range(len(records))}
+    line = 'last matched --at 0,0.3,0.7'
+
+    code, out, err = compare(f'{line} --save seen')
+    assert (code, err, trained) == (0, '', []) and '--fill' in out and 'not evaluated' in out
+
+    code, out, err = compare(f'{line} --fill --dry_run')
+    assert (code, err, trained) == (0, '', []) and f'{2*len(wanted)} trainings' in out
+    assert bytes_of(runs) == before
+
+    code, out, err = compare(f'{line} --fill')
+    assert (code, err, trained) == (0, '', [('last', n) for n in wanted]) and 'not evaluated' not in out
+    assert out.index(f'{2*len(wanted)} trainings') < out.index(f'last, cycle {wanted[0]}:') < out.index('method')
+    expected = [whole[n] if n in wanted else r for n, r in enumerate(records)]
+    assert accuracies_of(last.records()) == accuracies_of(expected)
+    def rest(rows): return [{k: v for k, v in r.items() if k not in ('ticket', 'controls')} for r in rows]
+    assert rest(last.records()) == rest(records)
+    after = bytes_of(runs)
+    assert {p for p in before if after[p] != before[p]} == {'last/cycles.jsonl', 'last/report.html'}
+    rows = csv.DictReader((runs/'compare-last-matched/compare.csv').open())
+    filled = {int(r['cycle']): r['test_accuracy'] for r in rows if r['run'].endswith('last')}
+    assert all(float(filled[n]) == whole[n]['ticket']['test_accuracy'] for n in wanted)
+
+    trained.clear()
+    code, out, err = compare(f'{line} --fill')
+    assert (code, err, trained) == (0, '', []) and 'nothing to train' in out
+    assert (runs/'last/cycles.jsonl').read_bytes() == after['last/cycles.jsonl']
+
+
+def test_fill_looks_for_mistakes_before_it_trains(runs, compare, trained):
+    alike(runs, 'other', 'last', seed=3)                               # says so, and has the images and the θ0 of seed 0
+    alike(runs, 'gone', 'last', device='cuda:7')
+    (runs/'each/compare.csv').write_text('older')
+    before = bytes_of(runs)
+    mistakes = {
+        'last other': 'other data', 'last gone': 'cuda:7, which is not here',
+        'last --save runs/each': 'nothing is overwritten', 'last --data nowhere': 'not a folder'}
+    for line, told in mistakes.items():
+        code, out, err = compare(f'{line} --fill')
+        assert code == 2 and err.count('\n') == 1 and told in err and trained == [], (line, out, err)
+    assert bytes_of(runs) == before
+
+
+def test_an_interrupted_fill_keeps_what_it_has(runs, compare, monkeypatch):
+    judge, calls = colt.cli.judge, []
+    def interrupted(plan, folder, n, report=None):
+        calls.append(n)
+        if len(calls) == 2: raise KeyboardInterrupt
+        return judge(plan, folder, n, report)
+    monkeypatch.setattr(colt.cli, 'judge', interrupted)
+    code, _, err = compare('last --at 0.3,0.7 --fill')
+    assert code == 1 and err == 'colt-compare: interrupted; what was trained is kept: the same command goes on\n'
+    first, second = calls
+    assert [RunFolder(runs/'last').records()[n]['ticket'] is None for n in calls] == [False, True]
+    assert not list(runs.glob('compare-*'))
+    assert compare('last --at 0.3,0.7 --fill')[::2] == (0, '') and calls == [first, second, second]
+
+
+def test_a_network_of_ones_own_is_named_and_the_others_are_filled(runs, compare, trained):
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.head = nn.Linear(64, 40), nn.Linear(40, 5)
+        def forward(self, x): return self.head(self.a(x.flatten(1)).relu())
+    short = dict(controls='', end_iter=1, warmup=0, sparsity=None, max_cycles=1)
+    p = plan(replace(RunFolder(runs/'last').recipe, arch='mine', **short), load('digits'), net=Own())
+    list(carry_out(p, create_run(p, runs/'mine')))
+    code, out, _ = compare('last mine --at 0.3 --fill')
+    told, = (line for line in out.splitlines() if "can't be filled" in line)
+    assert code == 0 and 'mine, cycle 1' in told and 'last' not in told and {name for name, _ in trained} == {'last'}
+    assert RunFolder(runs/'mine').records()[1]['ticket'] is None and 'not evaluated: mine, cycle 1' in out
+
+
+def test_a_comparison_lands_in_a_new_folder_and_overwrites_nothing(runs, compare, tmp_path):
+    (runs/'compare-each').write_text('a file of this name')
+    (runs/'compare-each-2').mkdir()                                    # what is left of an older one
+    here = sorted(p.name for p in tmp_path.iterdir())
+    for name in 'compare-each-3', 'compare-each-4':
+        code, out, err = compare('each --at 0,0.5')
+        assert (code, err) == (0, '') and f'runs/{name}/compare.html' in out
+        assert sorted(p.name for p in (runs/name).iterdir()) == ['compare.csv', 'compare.html']
+    assert compare('each --dry_run')[1].strip().endswith('runs/compare-each-5') and not (runs/'compare-each-5').exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == here
+    assert (runs/'compare-each').read_text() == 'a file of this name'
+    assert [f.path.name for f in _all_runs('runs')] == ['each', 'last', 'matched']      # a comparison is no run
+
+
+def test_save_makes_its_folder_and_refuses_one_that_has_a_comparison(runs, compare, tmp_path):
+    folder = tmp_path/'deep/down/here'
+    assert compare('each --at 0.5 --save deep/down/here')[0] == 0
+    assert sorted(p.name for p in folder.iterdir()) == ['compare.csv', 'compare.html']
+    assert not list(runs.glob('compare-*'))
+    page = (folder/'compare.html').read_text()
+    assert '<td>50 %</td>' in page and '<td>90 %</td>' not in page     # the levels that were asked for
+    before = bytes_of(tmp_path)
+    for place in 'deep/down/here', 'deep/down/here/compare.csv', 'deep/down/here/compare.csv/below':
+        code, out, err = compare(f'each --save {place}')
+        assert code == 2 and out == '' and err.count('\n') == 1, (place, out, err)
+    assert bytes_of(tmp_path) == before
+    (folder/'compare.html').unlink()
+    assert compare('each --save deep/down/here')[0] == 2               # the older compare.csv is reason enough
+
+
 def test_missing_names_only_tickets_that_are_compared(runs):
     kinds = kinds_of([RunFolder(runs/'last'), RunFolder(runs/'matched')])
     records = kinds[0].runs[0].records()
@@ -117,3 +285,14 @@ def test_missing_names_only_tickets_that_are_compared(runs):
         wanted = [n for n in sorted(compared) if records[n]['ticket'] is None]
         expected = [('last', wanted)] if wanted else []
         assert [(run.path.name, cycles) for run, cycles in missing(kinds, levels)] == expected
+
+
+def test_help_has_one_per_cent_sign_wherever_one_is_meant(monkeypatch):
+    monkeypatch.setenv('COLUMNS', '1000')                              # nothing is wrapped
+    for make in parser, transfer_parser, compare_parser, lab_parser:
+        shown, actions = make().format_help(), make()._actions
+        assert '%%' not in shown and '%(' not in shown
+        for action in actions:
+            meant = (action.help or '').replace('%(default)s', str(action.default)).replace('%%', '%')
+            assert meant in shown, action.option_strings
+    assert 'with a 95 % interval' in compare_parser().format_help()

@@ -142,8 +142,8 @@ def test_comparison(colt, tmp_path):
     assert [row[1:3] for row in rows] == [['COLT', '3'], ['IMP', '3'], ['IMP matched', '3']]
     assert all('±' in row[5] for row in rows)
     assert rows[2][-1] in ('no significant difference', 'higher', 'lower') # the sparsities are the same
-    assert 'prune_type' in text and re.search(r'match +\|  \| COLT\n', text)
-    folder = tmp_path
+    assert 'prune_type' in text and 'lth-0, lth-1, lth-2' in text and re.search(r'match +\|  \| COLT\n', text)
+    folder, = tmp_path.glob('runs/compare-colt-0-lth-0-*-more')
     rows = list(csv.DictReader((folder/'compare.csv').open()))
     for s in range(3):
         records = RunFolder(tmp_path/f'runs/rival-{s}').records()
@@ -205,11 +205,14 @@ def test_mistakes_are_one_line_and_exit_code_2(small, colt, tmp_path):
         'transfer --from run --cycle 7': 'no cycle 7', 'transfer --from run --bias yes': 'biases', 'transfer --from run --controls dice': 'reinit',
         'transfer --from run --lr -1': 'above 0', 'transfer --resume --name run': 'no transfer',
         'transfer --from run --output_class 3': '10 outputs', 'compare run other': 'different data', 'compare run run': 'twice',
-        'compare nothing': 'no run', 'compare run --save nowhere': 'not a folder',
+        'compare nothing': 'no run', 'compare run --save file/new': 'is a file',
+        'compare run --save older': 'nothing is overwritten',
         'compare run --at -1': 'from 0 to below 1', 'compare': 'RUN', 'prune --overlap 3': '2 votes',
         'prune --overlap most': 'all, any', 'prune --rewind soon': '2ep', 'prune --rewind 99ep': 'earlier', 'prune --controls dice': 'reinit',
         'prune --precision fp8': 'bf16', 'prune --stem huge': 'small or large', 'prune --partition_by size': 'class or random',
         'prune --one_shot --max_cycles 1 --sparsity 2': 'between 0 and 1'}
+    (tmp_path/'older').mkdir()
+    for name in 'file', 'older/compare.csv': (tmp_path/name).write_text('')
     before = sorted(tmp_path.rglob('*'))
     for line, told in mistakes.items():
         code, out, err = colt(line)

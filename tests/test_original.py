@@ -37,7 +37,8 @@ def test_each_command_does_its_work(small, tmp_path, monkeypatch, capsys):
     assert all(len(f.records()) == 2 for f in found.values())
     moved = [f.about()['transfer'] for f in found.values() if f.about()['transfer']]
     assert {(m['part1'], m['part2']) for m in moved} == {('', '0-99'), ('', '0-9'), ('0-49', '50-99')}
-    assert (tmp_path/'compare.html').is_file() and (tmp_path/'compare.csv').is_file()
+    assert sorted(p.name for p in tmp_path.glob('runs/compare-*/*')) == ['compare.csv', 'compare.html']
+    assert not (tmp_path/'compare.html').exists()
 
 
 def test_nothing_of_the_original_is_missing_from_the_table():
