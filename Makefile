@@ -54,9 +54,12 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# More workers than cores, since a test of a page mostly waits for the page; what shares a server shares a worker.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --path nbs --n_workers 2 --do_print
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 4 --dist loadgroup
+
+quick: lint
+	$(BIN)/pytest -n 2 -m 'not slow'
 
 check:
 	bash .ci/run

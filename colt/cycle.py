@@ -270,7 +270,7 @@ def rates_towards(
         raise ValueError(f'match: the other run prunes {sorted(layers)[:3]} ..., this one {sorted(mask)[:3]} ...; use the same architecture and ratios above 0 for the same kinds')
     now, then = Counter[str](), Counter[str]()
     for n, m in mask.items():
-        now[group[n]] += int(m.sum())
+        now[group[n]] += int(m.count_nonzero())
         then[group[n]] += round((1 - layers[n])*m.numel())
     if late := [g for g in now if then[g] > now[g]]:
         raise ValueError(f'match: the other run keeps more {late[0]} weights ({then[late[0]]:,}) than are left ({now[late[0]]:,})')

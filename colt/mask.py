@@ -64,7 +64,7 @@ def alive(
     mask:Mask,
 ) -> int: # number of weights
     "How many weights the mask keeps"
-    return sum(int(m.sum()) for m in mask.values())
+    return sum(int(m.count_nonzero()) for m in mask.values())
 
 def sparsity(
     mask:Mask,
@@ -92,7 +92,7 @@ def prune_rate(
 ) -> float: # percent, 0 to 100
     "The dead among all weights of convolutions, linear and BatchNorm layers, as the original counts them"
     params, weights = dict(net.named_parameters()), [n for n, k in kinds(net).items() if k != 'bias']
-    dead = sum(m.numel() - int(m.sum()) for n, m in mask.items() if n in weights)
+    dead = sum(m.numel() - int(m.count_nonzero()) for n, m in mask.items() if n in weights)
     return 100*dead/max(1, sum(params[n].numel() for n in weights))
 
 # %% ../nbs/api/03_mask.ipynb #9e92d462

@@ -54,7 +54,7 @@ def agreement(
     "The Jaccard index of the survivors, in all and for each layer, beside chance; two votes that keep nothing agree"
     if mask is not None: check_alike('agreement', {'mask': mask, 'vote 0': votes[0]})
     common, united = overlap(votes), overlap(votes, 1)
-    count = lambda m, n: int(m[n].sum())
+    count = lambda m, n: int(m[n].count_nonzero())
     living = {n: count(mask, n) if mask is not None else m.numel() for n, m in common.items()}
     share = {n: [count(v, n)/max(1, a) for v in votes] for n, a in living.items()}
     def chance(*names): # expected counts above and below the line
@@ -71,6 +71,6 @@ def tally(
     common, united = overlap(votes), overlap(votes, 1)
     check_alike('tally', {'mask': mask, 'vote 0': votes[0]})
     def count(n):
-        kept, ever, living = (int(m[n].sum()) for m in (common, united, mask))
+        kept, ever, living = (int(m[n].count_nonzero()) for m in (common, united, mask))
         return kept, ever - kept, living - ever
     return {n: count(n) for n in mask}

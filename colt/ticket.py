@@ -34,7 +34,7 @@ def unpack_mask(
     within:Mask|None=None, # as in `pack_mask`
 ) -> Mask: # on the CPU
     "The mask that `pack_mask` packed; raise `ValueError` if there are too few or too many bits"
-    sizes = [int(within[n].sum()) if within else int(np.prod(s)) for n, s in shapes.items()]
+    sizes = [int(within[n].count_nonzero()) if within else int(np.prod(s)) for n, s in shapes.items()]
     if len(bits) != -(-sum(sizes)//8): raise ValueError(f'{len(bits)} bytes of mask for {sum(sizes)} weights')
     rows = torch.from_numpy(np.unpackbits(bits.numpy(), count=sum(sizes)).astype(bool)).split(sizes)
     if not within: return {n: row.view(s) for (n, s), row in zip(shapes.items(), rows)}
@@ -53,7 +53,7 @@ def _unrows(rows, layout, mask):
     "Invert `_rows`; raise `ValueError` if the rows are not used up exactly"
     used, init = dict.fromkeys(rows, 0), {}
     for n, dtype, shape in layout:
-        row, count = (f'survivors.{dtype}', int(mask[n].sum())) if n in mask else (f'rest.{dtype}', int(np.prod(shape)))
+        row, count = (f'survivors.{dtype}', int(mask[n].count_nonzero())) if n in mask else (f'rest.{dtype}', int(np.prod(shape)))
         values = rows[row][used[row]:used[row] + count]
         used[row] += count
         init[n] = torch.zeros(shape, dtype=values.dtype).masked_scatter_(mask[n], values) if n in mask else values.view(shape)

@@ -1,10 +1,12 @@
-"What the tests share: the real Fashion-MNIST, a browser, and the command as a process"
+"What the tests share: the real Fashion-MNIST, a browser, and the command, called or as a process"
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 os.environ.setdefault('OMP_NUM_THREADS', '1') # before torch: two workers with two threads each wait for one another
 
@@ -16,11 +18,19 @@ TOP = Path(__file__).resolve().parents[1]
 COMMAND = Path(sys.executable).with_name('colt-prune')
 
 
-LONG = 'test_panel', 'test_site', 'test_fashion', 'test_original', 'densenet121'  # they begin first, so that no worker waits for them in the end
+# What takes long begins first, so that no worker waits for it in the end; `make quick` leaves it out
+LONG = ('test_panel.py', 'test_site.py', 'test_each_command_does_its_work', 'runs[tutorials/', 'test_fashion.py', 'cycles[densenet121', 'runs[guides/compare',
+        'cycles[resnet18', 'cycles[fc1-imagenet', 'test_lab_command.py', 'a_killed_run', 'cycles[conv3-imagenet')
 
 
+@pytest.hookimpl(tryfirst=True)                                            # before the groups are read
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: next((i for i, name in enumerate(LONG) if name in item.nodeid), len(LONG)))
+    "Long ones first and marked, and those that share a server or the site on one worker"
+    place = {item: next((i for i, name in enumerate(LONG) if name in item.nodeid), len(LONG)) for item in items}
+    items.sort(key=place.get)
+    for item in items:
+        if place[item] < len(LONG) or 'browser' in item.fixturenames: item.add_marker('slow')
+        for shared in {'jupyter', 'site'} & {*item.fixturenames}: item.add_marker(pytest.mark.xdist_group(shared))
 
 
 def need(found, what):
@@ -37,10 +47,28 @@ def fashion():
 
 
 @pytest.fixture(scope='session')
+def some_fashion(fashion, tmp_path_factory):
+    "A folder with 3,000 of its images to learn from, and 1,000 to test on"
+    root = tmp_path_factory.mktemp('some')
+    for split, images in ('train', fashion.train[:3000]), ('t10k', fashion.test[:1000]):
+        for kind, array in ('images-idx3', images.x[:, 0]), ('labels-idx1', images.y.byte()):
+            sets.write_idx(root/f'FashionMNIST/raw/{split}-{kind}-ubyte.gz', array.numpy())
+    return root
+
+
+@pytest.fixture(scope='session')
 def small(tmp_path_factory):
     "A folder with a small set of each of the original's six, in the true file format"
     root = tmp_path_factory.mktemp('small')
     for name in sets.SETS: sets.make(root, name)
+    return root
+
+
+@pytest.fixture(scope='session')
+def few(tmp_path_factory):
+    "The same with as few images as will do"
+    root = tmp_path_factory.mktemp('few')
+    for name in sets.SETS: sets.make(root, name, few=True)
     return root
 
 
@@ -70,9 +98,29 @@ def page(chromium, jupyter):
 
 
 @pytest.fixture
-def prune(tmp_path):
+def process(tmp_path):
     "Run `colt-prune` as a process in a folder of its own"
-    def run(line, **kw):
-        kw = dict(cwd=tmp_path, capture_output=True, text=True, timeout=300) | kw
-        return subprocess.run([COMMAND, *(line.split() if isinstance(line, str) else line)], check=False, **kw)
+    def run(line): return subprocess.run([COMMAND, *line.split()], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     return run
+
+
+@pytest.fixture
+def prune(tmp_path, monkeypatch, capfd):
+    "The same in this process, which has imported everything already"
+    from colt.cli import colt_prune
+    monkeypatch.chdir(tmp_path)
+    def run(line):
+        capfd.readouterr()
+        try: code = colt_prune(line.split())
+        except SystemExit as e: code = e.code
+        said = capfd.readouterr()
+        return SimpleNamespace(returncode=code, stdout=said.out, stderr=said.err)
+    return run
+
+
+@pytest.fixture
+def interruptible():
+    "What is started hears SIGINT, also where these tests run in the background, and were told to ignore it"
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -3,6 +3,7 @@
     make(root, 'cifar10')        writes what `colt.data.load('cifar10', root)` reads
 
 Ten images a class to learn from and four to test on; cifar100 has three and one, the sets of pictures in files (four classes) six and two.
+With `few=True` there are as few as two partitions can be trained, validated and tested on.
 """
 import gzip
 from pathlib import Path
@@ -59,25 +60,26 @@ def pickled_names(key, names):
             + short(b'num_vis') + int2(3072) + b'u.')
 
 
-def idx_set(folder, rng):
-    for split, each in ('train', 10), ('t10k', 4):
+def idx_set(folder, rng, few=False):
+    for split, each in ('train', 2 if few else 10), ('t10k', 1 if few else 4):
         x, y = some(rng, 10, each, 28, 1)
         write_idx(folder/f'{split}-images-idx3-ubyte.gz', x[:, 0])
         write_idx(folder/f'{split}-labels-idx1-ubyte.gz', y)
 
 
-def cifar10(folder, rng):
+def cifar10(folder, rng, few=False):
     folder.mkdir(parents=True)
-    for name, each in *((f'data_batch_{i}', 2) for i in range(1, 6)), ('test_batch', 4):
-        x, y = some(rng, 10, each, 32, 3)
-        (folder/name).write_bytes(pickled({b'labels': y}, x.tobytes()))
+    x, y = some(rng, 10, 2 if few else 10, 32, 3)
+    for i in range(5): (folder/f'data_batch_{i + 1}').write_bytes(pickled({b'labels': y[i::5]}, x[i::5].tobytes()))
+    x, y = some(rng, 10, 1 if few else 4, 32, 3)
+    (folder/'test_batch').write_bytes(pickled({b'labels': y}, x.tobytes()))
     (folder/'batches.meta').write_bytes(pickled_names(b'label_names', [b'kind %d' % i for i in range(10)]))
 
 
-def cifar100(folder, rng):
+def cifar100(folder, rng, few=False):
     folder.mkdir(parents=True)
-    for name, each in ('train', 3), ('test', 1):
-        x, y = some(rng, 100, each, 32, 3)
+    for name, each, step in ('train', 1 if few else 3, 1), ('test', 1, 5 if few else 1):
+        x, y = (images[::step] for images in some(rng, 100, each, 32, 3))
         (folder/name).write_bytes(pickled({b'coarse_labels': y//5, b'fine_labels': y}, x.tobytes()))
     (folder/'meta').write_bytes(pickled_names(b'fine_label_names', [b'kind %d' % i for i in range(100)]))
 
@@ -87,13 +89,13 @@ def jpeg(path, array):
     Image.fromarray(array.squeeze()).save(path, 'JPEG', quality=92)
 
 
-def tinyimagenet(folder, rng, layout='annotations'):
+def tinyimagenet(folder, rng, layout='annotations', few=False):
     "`layout` of val: 'annotations' (as distributed), 'images' (val/<wnid>/images) or 'folders' (val/<wnid>)"
     lines, n = [], 0
     for c in np.argsort(WNIDS):
-        for i in range(6): # one of them is grey
+        for i in range(4 if few else 6): # one of them is grey
             jpeg(folder/f'train/{WNIDS[c]}/images/{WNIDS[c]}_{i}.JPEG', blob(rng, c, 4, 64, 64, 1 if c == i == 2 else 3))
-        for _ in range(2):
+        for _ in range(1 if few else 2):
             place = {'annotations': 'val/images', 'images': f'val/{WNIDS[c]}/images', 'folders': f'val/{WNIDS[c]}'}[layout]
             jpeg(folder/f'{place}/val_{n}.JPEG', blob(rng, c, 4, 64, 64))
             lines.append(f'val_{n}.JPEG\t{WNIDS[c]}\t0\t32\t44\t62\n')
@@ -103,8 +105,8 @@ def tinyimagenet(folder, rng, layout='annotations'):
     (folder/'words.txt').write_text('n00001740\tentity\n' + ''.join(f'{a}\t{b}\n' for a, b in zip(WNIDS, WORDS, strict=True)))
 
 
-def imagenet(folder, rng):
-    for split, each in ('train', 6), ('val', 2):
+def imagenet(folder, rng, few=False):
+    for split, each in ('train', 4 if few else 6), ('val', 1 if few else 2):
         for c in range(4):
             for i in range(each):
                 jpeg(folder/f'{split}/{WNIDS[c]}/{WNIDS[c]}_{i}.JPEG', blob(rng, c, 4, *rng.integers(80, 301, 2)))

@@ -1,4 +1,4 @@
-"`colt-prune` as a process: what it writes, what it refuses, and the same bits whatever happens to it"
+"`colt-prune`: what it writes, what it refuses, and the same bits whatever happens to it; as a process where that is what is asked"
 import filecmp
 import json
 import os
@@ -30,8 +30,8 @@ def without_seconds(path):
             for line in (path/'cycles.jsonl').read_text().splitlines()]
 
 
-def test_the_folder_has_the_promised_format(prune, tmp_path):
-    done = prune(f'{SMALL} --name run --evaluate each')
+def test_the_folder_has_the_promised_format(process, tmp_path):
+    done = process(f'{SMALL} --name run --evaluate each')
     assert done.returncode == 0, done.stderr
     folder = tmp_path/'runs/run'
     about, lines = json.loads((folder/'recipe.json').read_text()), without_seconds(folder)
@@ -63,8 +63,8 @@ def test_the_folder_has_the_promised_format(prune, tmp_path):
     assert '\x1b' not in done.stdout and done.stderr == ''
 
 
-def test_twice_the_same_command_gives_the_same_bits_and_overwrites_nothing(prune, tmp_path):
-    assert prune(SMALL).returncode == 0
+def test_twice_the_same_command_gives_the_same_bits_and_overwrites_nothing(prune, process, tmp_path):
+    assert process(SMALL).returncode == 0
     (first,) = (tmp_path/'runs').iterdir()
     assert first.name.startswith('colt-fc1-digits-') and len(first.name) == len('colt-fc1-digits-') + 8
     before = {p: p.read_bytes() for p in first.rglob('*') if p.is_file()}
@@ -109,7 +109,7 @@ def test_a_killed_run_resumes_to_the_same_bits(prune, tmp_path, moment):
     assert not (folder/'partial').exists()
 
 
-def test_an_interrupt_says_how_to_go_on(prune, tmp_path):
+def test_an_interrupt_says_how_to_go_on(interruptible, tmp_path):
     process = subprocess.Popen([COMMAND, '--name', 'stopped'], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not (tmp_path/'runs/stopped/recipe.json').exists() and process.poll() is None: time.sleep(.01)
     time.sleep(.5)
@@ -184,7 +184,7 @@ MISTAKES = {'--dataset cifar11': 'fashionmnist', '--arch_type conv4': 'resnet18'
 
 
 @pytest.mark.parametrize('line', MISTAKES)
-def test_a_mistake_is_one_line_and_exit_code_2(line, prune, tmp_path, monkeypatch, capsys):
+def test_a_mistake_is_one_line_and_exit_code_2(line, tmp_path, monkeypatch, capsys):
     from colt.cli import colt_prune
     monkeypatch.chdir(tmp_path)
     (tmp_path/'file').write_text('')
@@ -196,8 +196,8 @@ def test_a_mistake_is_one_line_and_exit_code_2(line, prune, tmp_path, monkeypatc
     assert [p.name for p in tmp_path.iterdir()] == ['file']
 
 
-def test_a_mistake_in_a_process_shows_no_traceback(prune):
-    done = prune('--dataset cifar11')
+def test_a_mistake_in_a_process_shows_no_traceback(process):
+    done = process('--dataset cifar11')
     assert done.returncode == 2 and done.stderr.count('\n') == 1 and done.stdout == ''
 
 

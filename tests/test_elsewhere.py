@@ -76,8 +76,8 @@ def test_a_transformer_is_pruned_and_rewound():
     assert all(torch.equal(a, b) for a, b in zip(found[-1].mask.values(), again[-1].mask.values(), strict=True))
 
 
-def test_a_fashion_ticket_on_digits(fashion, colt, tmp_path):
-    fine(colt('prune --dataset fashionmnist --arch_type lenet5 --end_iter 1 --max_cycles 2 --conv_prune_ratio 0.3 --linear_prune_ratio 0.3 --evaluate no '
+def test_a_fashion_ticket_on_digits(some_fashion, colt, tmp_path):
+    fine(colt(f'prune --data {some_fashion} --dataset fashionmnist --arch_type lenet5 --end_iter 1 --max_cycles 2 --conv_prune_ratio 0.3 --linear_prune_ratio 0.3 --evaluate no '
               '--name fashion'))
     for adapt in 'images', 'stem':
         fine(colt(f'transfer --from fashion --dataset2 digits --adapt {adapt} --name {adapt} --end_iter 3 --batch_size 32'))

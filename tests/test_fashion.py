@@ -1,4 +1,4 @@
-"Real images: Fashion-MNIST, 60,000 and 10,000 of them"
+"Real images: Fashion-MNIST, 60,000 and 10,000 of them; or 3,000 and 1,000, where the claim is not about accuracy"
 import re
 from dataclasses import replace
 
@@ -43,11 +43,15 @@ def test_a_ticket_beats_its_shuffled_and_its_redrawn_self(fashion):
     assert all(found > other + .01 for other in others), (found, others)
 
 
-def test_colt_needs_at_most_seven_tenths_of_the_cycles_of_lth(fashion, tmp_path, monkeypatch, capsys):
-    "To a sparsity of 0.98 at the same ratio; the rival at COLT's own sparsities needs as many as COLT, by construction"
+def test_colt_needs_at_most_seven_tenths_of_the_cycles_of_lth(some_fashion, tmp_path, monkeypatch, capsys):
+    """To a sparsity of 0.98 at the same ratio; the rival at COLT's own sparsities needs as many as COLT, by construction.
+    After 84 batches the votes agree as little as after a longer training: with seeds 0 to 2 COLT needs 7 cycles, LTH 11."""
     monkeypatch.chdir(tmp_path)
-    line = '--dataset fashionmnist --arch_type lenet5 --end_iter 1 --conv_prune_ratio 0.3 --linear_prune_ratio 0.3 --sparsity 0.98 --evaluate last'
-    for words in f'{line} --name colt', f'{line} --prune_type lth --name lth', '--match colt --name rival': assert colt_prune(words.split()) == 0
+    data = f'--data {some_fashion}'
+    line = (f'{data} --dataset fashionmnist --arch_type lenet5 --end_iter 2 --batch_size 64 '
+            '--conv_prune_ratio 0.3 --linear_prune_ratio 0.3 --sparsity 0.98 --evaluate last')
+    for words in f'{line} --name colt', f'{line} --prune_type lth --name lth', f'{data} --match colt --name rival':
+        assert colt_prune(words.split()) == 0
     cycles = {n: RunFolder(f'runs/{n}').records()[-1]['cycle'] for n in ('colt', 'lth', 'rival')}
     assert cycles['colt'] <= .7*cycles['lth'] and cycles['rival'] == cycles['colt']
     assert [r['sparsity'] for r in RunFolder('runs/rival').records()] == [r['sparsity'] for r in RunFolder('runs/colt').records()]
@@ -60,8 +64,8 @@ def test_colt_needs_at_most_seven_tenths_of_the_cycles_of_lth(fashion, tmp_path,
     assert all(float(row[4].removesuffix(' %')) >= 98 for row in rows)
 
 
-def test_the_command_runs_on_it(prune, tmp_path):
-    done = prune('--dataset fashionmnist --arch_type fc1 --end_iter 1 --max_cycles 1 --name run')
+def test_the_command_runs_on_it(process, tmp_path):
+    done = process('--dataset fashionmnist --arch_type fc1 --end_iter 1 --max_cycles 1 --name run')
     assert done.returncode == 0, done.stderr
     rows = RunFolder(tmp_path/'runs/run').records()
     assert rows[1]['samples_seen'] == 2*54000 and rows[1]['ticket']['test_accuracy'] > .8

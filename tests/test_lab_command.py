@@ -37,7 +37,7 @@ def said(log, words):
 
 
 @pytest.fixture
-def lab(tmp_path):
+def lab(tmp_path, interruptible):
     "Start `colt-lab`; at the end nothing of it is alive"
     started = []
     def start(*line):

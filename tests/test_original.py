@@ -20,7 +20,7 @@ def table():
     return [(typed, re.findall(r'`([^`]+)`', now)[0]) for typed, now, _ in rows]
 
 
-def test_each_command_does_its_work(small, tmp_path, monkeypatch, capsys):
+def test_each_command_does_its_work(few, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     done = []
     for typed, now in table():
@@ -28,7 +28,7 @@ def test_each_command_does_its_work(small, tmp_path, monkeypatch, capsys):
         if command not in COMMANDS: continue
         runs = sorted(p.parent.name for p in tmp_path.glob('runs/*/recipe.json'))
         if command == 'colt-compare': words = [r for r in runs if 'cifar100' in r and '-to-' not in r and 'resnet18' in r]
-        else: words += [*QUICKLY[command].split(), '--data', str(small)]
+        else: words += [*QUICKLY[command].split(), '--data', str(few)]
         if '--part1=A' in words: words += ['--arch_type', 'resnet18'] # there are two COLT runs on cifar100 by now
         assert COMMANDS[command](words) == 0, (typed, now, capsys.readouterr().err)
         done.append(command)

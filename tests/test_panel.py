@@ -458,7 +458,7 @@ def test_voila_shows_the_panel_alone(voila):
     assert page.elsewhere == []
 
 
-def test_an_interrupted_wait_holds_the_player():
+def test_an_interrupted_wait_holds_the_player(interruptible):
     program = '''
 import os, signal, threading, time
 from colt.play import Player

@@ -22,7 +22,7 @@ MAIN = ('index', 'tutorials/01_five_lines', 'tutorials/03_two_heads', 'tutorials
 FIGURES = '''async () => {
     const all = [...document.querySelectorAll('.colt-figure')], drawn = e => e.classList.contains('drawn')
     for (const e of all.filter(e => !e.hidden)) {
-        e.scrollIntoView()
+        e.scrollIntoView({behavior: 'instant'})
         for (let i = 0; i < 200 && !drawn(e); i++) await new Promise(r => setTimeout(r, 25))
     }
     return all.map(e => e.hidden || drawn(e) && e.querySelector('.main-svg').getBoundingClientRect().width > 200)}'''
@@ -95,7 +95,7 @@ def picture(page, name, how):
     "Of a main page, from its top"
     if (name := name.removesuffix('.html')) not in MAIN: return
     SHOTS.mkdir(exist_ok=True)
-    page.evaluate('scrollTo(0, 0)')
+    page.evaluate("scrollTo({top: 0, behavior: 'instant'})")
     page.screenshot(path=SHOTS/f'site-{Path(name).name}-{how}.png')
 
 
