@@ -77,8 +77,8 @@ def test_a_transformer_is_pruned_and_rewound():
 
 
 def test_a_fashion_ticket_on_digits(some_fashion, colt, tmp_path):
-    fine(colt(f'prune --data {some_fashion} --dataset fashionmnist --arch_type lenet5 --end_iter 1 --max_cycles 2 --conv_prune_ratio 0.3 --linear_prune_ratio 0.3 --evaluate no '
-              '--name fashion'))
+    line = f'prune --data {some_fashion} --dataset fashionmnist --arch_type lenet5 --end_iter 1 --max_cycles 2'
+    fine(colt(f'{line} --conv_prune_ratio 0.3 --linear_prune_ratio 0.3 --evaluate no --name fashion'))
     for adapt in 'images', 'stem':
         fine(colt(f'transfer --from fashion --dataset2 digits --adapt {adapt} --name {adapt} --end_iter 3 --batch_size 32'))
         moved, source = RunFolder(tmp_path/'runs'/adapt), RunFolder(tmp_path/'runs/fashion')
