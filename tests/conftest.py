@@ -23,14 +23,21 @@ LONG = ('test_panel.py', 'test_site.py', 'test_each_command_does_its_work', 'run
         'cycles[resnet18', 'cycles[fc1-imagenet', 'test_lab_command.py', 'a_killed_run', 'cycles[conv3-imagenet')
 
 
-@pytest.hookimpl(tryfirst=True)                                            # before the groups are read
 def pytest_collection_modifyitems(items):
-    "Long ones first and marked, and those that share a server or the site on one worker"
+    "Long ones first, and marked"
     place = {item: next((i for i, name in enumerate(LONG) if name in item.nodeid), len(LONG)) for item in items}
     items.sort(key=place.get)
     for item in items:
         if place[item] < len(LONG) or 'browser' in item.fixturenames: item.add_marker('slow')
-        for shared in {'jupyter', 'site'} & {*item.fixturenames}: item.add_marker(pytest.mark.xdist_group(shared))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    "Tests go to whichever worker is free, but for those of the lab and of the site, which share a server or a site that is built once"
+    from xdist.scheduler import LoadScopeScheduling
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid): return next((file for file in ('test_panel.py', 'test_site.py') if file in nodeid), nodeid)
+    return Together(config, log)
 
 
 def need(found, what):
