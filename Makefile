@@ -56,7 +56,7 @@ lint: setup
 
 # More workers than cores, since a test of a page mostly waits for the page; what shares a server shares a worker.
 test: lint
-	$(BIN)/pytest -n 4
+	$(BIN)/pytest -n 3
 
 quick: lint
 	$(BIN)/pytest -n 2 -m 'not slow'
