@@ -45,7 +45,7 @@ def test_a_ticket_beats_its_shuffled_and_its_redrawn_self(fashion):
 
 def test_colt_needs_at_most_seven_tenths_of_the_cycles_of_lth(some_fashion, tmp_path, monkeypatch, capsys):
     """To a sparsity of 0.98 at the same ratio; the rival at COLT's own sparsities needs as many as COLT, by construction.
-    After 84 batches the votes agree as little as after a longer training: with seeds 0 to 2 COLT needs 7 cycles, LTH 11."""
+    After 44 batches of each partition the votes agree as little as after a longer training: with seeds 0 to 2 COLT needs 7 cycles, LTH 11."""
     monkeypatch.chdir(tmp_path)
     data = f'--data {some_fashion}'
     line = (f'{data} --dataset fashionmnist --arch_type lenet5 --end_iter 2 --batch_size 64 '
