@@ -13,7 +13,7 @@ help:
 	@echo 'make run        find a COLT ticket on handwritten digits (ARGS="--sparsity 0.98" adds flags)'
 	@echo 'make lab        see tickets being made, in JupyterLab (ARGS="--voila" for the panel alone)'
 	@echo 'make test       every test: style, types, notebooks, and tests/'
-	@echo 'make quick      the tests that take two minutes: no browser and no lessons'
+	@echo 'make quick      the quicker tests: no browser and no lessons'
 	@echo 'make check      exactly what continuous integration does'
 	@echo 'make setup      install the package and what it is made with into .venv'
 	@echo 'make export     the module, the README and the tour from the notebooks'
