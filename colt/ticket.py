@@ -25,8 +25,9 @@ def pack_mask(
     within:Mask|None=None, # write bits only where this is True
 ) -> Tensor: # uint8, one bit for each weight
     "All bits of a mask in one row"
-    rows = [m[within[n]] if within else m.flatten() for n, m in mask.items()]
-    return torch.from_numpy(np.packbits(torch.cat(rows).numpy(force=True) if rows else []))
+    bits = {n: m.numpy(force=True) for n, m in mask.items()}         # numpy picks by a mask five times as fast
+    rows = [b[within[n].numpy(force=True)] if within else b.flatten() for n, b in bits.items()]
+    return torch.from_numpy(np.packbits(np.concatenate(rows) if rows else []))
 
 def unpack_mask(
     bits:Tensor, # from `pack_mask`

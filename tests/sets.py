@@ -3,7 +3,7 @@
     make(root, 'cifar10')        writes what `colt.data.load('cifar10', root)` reads
 
 Ten images a class to learn from and four to test on; cifar100 has three and one, the sets of pictures in files (four classes) six and two.
-With `few=True` there are as few as two partitions can be trained, validated and tested on.
+With `few=True` there are as few as two partitions can be trained, validated and tested on, if a quarter is for validation.
 """
 import gzip
 from pathlib import Path
@@ -61,7 +61,7 @@ def pickled_names(key, names):
 
 
 def idx_set(folder, rng, few=False):
-    for split, each in ('train', 2 if few else 10), ('t10k', 1 if few else 4):
+    for split, each in ('train', 1 if few else 10), ('t10k', 1 if few else 4):
         x, y = some(rng, 10, each, 28, 1)
         write_idx(folder/f'{split}-images-idx3-ubyte.gz', x[:, 0])
         write_idx(folder/f'{split}-labels-idx1-ubyte.gz', y)
@@ -69,7 +69,7 @@ def idx_set(folder, rng, few=False):
 
 def cifar10(folder, rng, few=False):
     folder.mkdir(parents=True)
-    x, y = some(rng, 10, 2 if few else 10, 32, 3)
+    x, y = some(rng, 10, 1 if few else 10, 32, 3)
     for i in range(5): (folder/f'data_batch_{i + 1}').write_bytes(pickled({b'labels': y[i::5]}, x[i::5].tobytes()))
     x, y = some(rng, 10, 1 if few else 4, 32, 3)
     (folder/'test_batch').write_bytes(pickled({b'labels': y}, x.tobytes()))
@@ -78,8 +78,9 @@ def cifar10(folder, rng, few=False):
 
 def cifar100(folder, rng, few=False):
     folder.mkdir(parents=True)
-    for name, each, step in ('train', 1 if few else 3, 1), ('test', 1, 5 if few else 1):
-        x, y = (images[::step] for images in some(rng, 100, each, 32, 3))
+    for name, each in ('train', 3), ('test', 1):
+        x, y = some(rng, 100, each, 32, 3)
+        if few: x, y = x[:100:5], y[:100:5]                               # of every fifth class
         (folder/name).write_bytes(pickled({b'coarse_labels': y//5, b'fine_labels': y}, x.tobytes()))
     (folder/'meta').write_bytes(pickled_names(b'fine_label_names', [b'kind %d' % i for i in range(100)]))
 
@@ -93,8 +94,8 @@ def tinyimagenet(folder, rng, layout='annotations', few=False):
     "`layout` of val: 'annotations' (as distributed), 'images' (val/<wnid>/images) or 'folders' (val/<wnid>)"
     lines, n = [], 0
     for c in np.argsort(WNIDS):
-        for i in range(4 if few else 6): # one of them is grey
-            jpeg(folder/f'train/{WNIDS[c]}/images/{WNIDS[c]}_{i}.JPEG', blob(rng, c, 4, 64, 64, 1 if c == i == 2 else 3))
+        for i in range(2 if few else 6): # one of them is grey
+            jpeg(folder/f'train/{WNIDS[c]}/images/{WNIDS[c]}_{i}.JPEG', blob(rng, c, 4, 64, 64, 1 if (c, i) == (2, 1) else 3))
         for _ in range(1 if few else 2):
             place = {'annotations': 'val/images', 'images': f'val/{WNIDS[c]}/images', 'folders': f'val/{WNIDS[c]}'}[layout]
             jpeg(folder/f'{place}/val_{n}.JPEG', blob(rng, c, 4, 64, 64))
@@ -106,7 +107,7 @@ def tinyimagenet(folder, rng, layout='annotations', few=False):
 
 
 def imagenet(folder, rng, few=False):
-    for split, each in ('train', 4 if few else 6), ('val', 1 if few else 2):
+    for split, each in ('train', 2 if few else 6), ('val', 1 if few else 2):
         for c in range(4):
             for i in range(each):
                 jpeg(folder/f'{split}/{WNIDS[c]}/{WNIDS[c]}_{i}.JPEG', blob(rng, c, 4, *rng.integers(80, 301, 2)))

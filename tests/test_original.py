@@ -9,7 +9,7 @@ from colt.cli import colt_compare, colt_prune, colt_transfer
 from colt.runs import RunFolder
 
 COMMANDS = {'colt-prune': colt_prune, 'colt-transfer': colt_transfer, 'colt-compare': colt_compare}
-QUICKLY = {'colt-prune': '--end_iter 1 --max_cycles 1 --evaluate no', 'colt-transfer': '--end_iter 1', 'colt-compare': ''}
+QUICKLY = {'colt-prune': '--valid 0.25 --end_iter 1 --max_cycles 1 --evaluate no', 'colt-transfer': '--end_iter 1', 'colt-compare': ''}
 
 
 def table():

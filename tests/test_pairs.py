@@ -12,7 +12,7 @@ CLASSES = dict(zip(DATASETS, (10, 10, 10, 100, 4, 4), strict=True))
 @pytest.mark.parametrize('dataset', DATASETS)
 @pytest.mark.parametrize('arch', ARCHITECTURES)
 def test_two_cycles(arch, dataset, few, tmp_path, capsys):
-    line = f'--arch_type {arch} --dataset {dataset} --data {few} --out {tmp_path} --name run --end_iter 1 --max_cycles 1 --evaluate no'
+    line = f'--arch_type {arch} --dataset {dataset} --data {few} --out {tmp_path} --name run --valid 0.25 --end_iter 1 --max_cycles 1 --evaluate no'
     assert colt_prune(line.split()) == 0, capsys.readouterr().err
     dense, pruned = RunFolder(tmp_path/'run').records()
     assert dense['sparsity'] == 0 and .14 < pruned['sparsity'] < .2775 + .05
