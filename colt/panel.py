@@ -190,11 +190,12 @@ class Sheet(AnyWidget):
 
     @contextmanager
     def drawing(self, what:str, share:float, least:float):
-        "Draw, and see to it that no more than this share of the time goes into it, and that there are `least` seconds between two drawings"
+        """Draw, and see to it that no more than this share of the time goes into it, and that there are `least` seconds between two drawings.
+        Only work counts: a thread that had to wait for a processor, for a moment, would be silent for a minute after it"""
         with self._lock:
-            began = time.monotonic()
+            began = time.thread_time()
             yield
-            self._next[what] = max(least, (time.monotonic() - began)/share) + time.monotonic()
+            self._next[what] = max(least, (time.thread_time() - began)/share) + time.monotonic()
 
 # %% ../nbs/api/15_panel.ipynb #a492e893
 @patch

@@ -63,7 +63,9 @@ def lab(page, n=0): return page.locator('.colt-lab').nth(n)
 def button(page, name, n=0): return lab(page, n).locator('button', has_text=name)
 def field(page, name, n=0): return lab(page, n).locator('.colt-form > .widget-hbox').nth(FIELDS.index(name))
 def words(page, what='status', n=0): return lab(page, n).locator(f'.colt-{what}').inner_text().strip()
-def comes(page, text, what='status', n=0, seconds=30): return pages.until(page, lambda: text in words(page, what, n), seconds)
+def comes(page, text, what='status', n=0, seconds=30):
+    try: pages.until(page, lambda: text in words(page, what, n), seconds)
+    except TimeoutError as e: raise TimeoutError(f'{text!r} {e}: the lab says {words(page, "status", n)!r} and {words(page, "notice", n)!r}') from None
 def ends(page, n=0, seconds=60): return comes(page, 'Finished: the target sparsity is reached', 'notice', n, seconds)
 
 
