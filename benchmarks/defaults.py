@@ -11,7 +11,8 @@ from dataclasses import replace
 from colt.data import load
 from colt.models import create
 from colt.partition import by_class
-from colt.train import Recipe, fit
+from colt.recipe import Recipe
+from colt.train import fit
 
 p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 p.add_argument('arch')

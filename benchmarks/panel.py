@@ -24,8 +24,10 @@ import json, tempfile, time
 from dataclasses import replace
 from pathlib import Path
 from colt.panel import Lab
-from colt.runs import carry_out, create_run, plan
-from colt.train import Recipe
+from colt.panel.events import show_settings
+from colt.plans import plan
+from colt.runs import carry_out, create_run
+from colt.recipe import Recipe
 here = Path(tempfile.mkdtemp())
 recipes = {'conv3, 4 cycles': Recipe.default('conv3', max_cycles=3, evaluate='no'), 'fc1, 11 short cycles': Recipe.default('fc1', evaluate='no'),
            'fc1, 48 short cycles': Recipe.default('fc1', linear_prune_ratio=.04, evaluate='no', max_cycles=47)}
@@ -39,8 +41,8 @@ def plain(r, name, turn):
     return time.perf_counter() - began
 def seen(r, name, turn):
     lab = labs[name]
-    lab.desk.out = here/f'lab-{turn}'
-    lab._look(); lab.desk.prepare()
+    lab.session.out = here/f'lab-{turn}'
+    show_settings(lab); lab.session.plan()
     began = time.perf_counter(); lab.play(); lab.wait()
     return time.perf_counter() - began
 for turn in range(6):
@@ -54,7 +56,7 @@ DEEP = '''
 from torch import nn, manual_seed
 from colt.data import load
 from colt.panel import Lab
-from colt.train import Recipe
+from colt.recipe import Recipe
 manual_seed(0)
 middle = [m for _ in range(19) for m in (nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())]
 net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), *middle, nn.AvgPool2d(8), nn.Flatten(), nn.Linear(8, 5))
@@ -64,15 +66,15 @@ lab
 '''
 MEMORY = '''
 import gc, psutil
-from colt.play import Curve
-from colt.train import Progress
+from colt.panel.live_figure import Curve
+from colt.results import Progress
 curves = {p: Curve() for p in ('0-4', '5-9')}
 for curve in curves.values():
     for i in range(1000): curve.add(Progress('A', 0, 1, 1, i + 1, 1000, 1/(i + 1)))
 def look():
     for n in [*range(40), *range(39, -1, -1)]:
         lab.back(n)
-        lab.sheet._losses = 4 # as if it trained: in an hour of play the losses move 7,200 times, and the words 18,000 times
+        lab.sheet.moving = 4 # as if it trained: in an hour of play the losses move 7,200 times, and the words 18,000 times
         for i in range(9): lab.sheet.move_losses(curves)
         for i in range(22): lab.console.status.value = f'{n} {i}'
     gc.collect()
@@ -120,7 +122,7 @@ def hand(server, page):
 
 
 def pause(server, page):
-    server.open(page, ['from colt.panel import Lab\nfrom colt.train import Recipe\nLab(Recipe.default())'], name='pause')
+    server.open(page, ['from colt.panel import Lab\nfrom colt.recipe import Recipe\nLab(Recipe.default())'], name='pause')
     pages.plot(page)
     play, hold = (page.locator('.colt-lab').get_by_role('button', name=name) for name in ('Play', 'Pause'))
     chance, waits = random.Random(0), []

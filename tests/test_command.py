@@ -12,7 +12,7 @@ import torch
 from conftest import COMMAND
 from safetensors.torch import load_file
 
-from colt.runs import RunFolder
+from colt.records import RunFolder
 from colt.ticket import Ticket
 
 SMALL = '--arch_type fc1 --end_iter 3 --linear_prune_ratio 0.35 --sparsity 0.85'
@@ -81,7 +81,7 @@ def test_colt_of_one_partition_is_lth(prune, tmp_path):
     assert prune(f'{SMALL} --prune_type colt --partition 1 --name colt').returncode == 0
     assert prune(f'{SMALL} --prune_type lth --name lth').returncode == 0
     colt, lth = (RunFolder(tmp_path/'runs'/n) for n in ('colt', 'lth'))
-    assert without_seconds(colt.path) == without_seconds(lth.path) and colt.records()[0]['agreement'] is None
+    assert without_seconds(colt.path) == without_seconds(lth.path) and colt.records()[0].agreement is None
     for n in range(len(colt.records())):
         a, b = colt.ticket(n), lth.ticket(n)
         assert all(torch.equal(a.init[k], b.init[k]) for k in a.init) and all(torch.equal(a.mask[k], b.mask[k]) for k in a.mask)
@@ -123,8 +123,8 @@ def test_lth_follows_the_sparsities_of_another_run(prune, tmp_path):
     assert prune(f'{SMALL} --name leader').returncode == 0
     assert prune('--match leader --name follower').returncode == 0
     leader, follower = (RunFolder(tmp_path/'runs'/n).records() for n in ('leader', 'follower'))
-    assert [r['sparsity'] for r in leader] == [r['sparsity'] for r in follower]
-    assert [len(r['parts']) for r in follower] == [1]*len(leader)
+    assert [r.sparsity for r in leader] == [r.sparsity for r in follower]
+    assert [len(r.parts) for r in follower] == [1]*len(leader)
     assert prune('--match runs/leader --name other --prune_type lth').returncode == 0
     assert same_bits(tmp_path/'runs/follower', tmp_path/'runs/other')
 
@@ -216,7 +216,7 @@ def test_the_originals_spelling_is_understood(prune, tmp_path):
     done = prune(f'{flags} --name old')
     assert done.returncode == 0, done.stderr
     last = RunFolder(tmp_path/'runs/old').records()[-1]
-    assert last['prune_rate'] >= 20 and 'body.0.bias' in last['layers'] and last['parts'][0]['epochs'] == 2
+    assert last.prune_rate >= 20 and 'body.0.bias' in last.layers and last.parts[0].epochs == 2
     warned = prune('--arch_type fc1 --end_iter 1 --output_prune_ratio 0.1 --max_cycles 0 --name head')
     assert warned.returncode == 0 and warned.stderr.count('\n') == 1 and 'warning: output_prune_ratio' in warned.stderr
 

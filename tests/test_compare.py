@@ -9,12 +9,15 @@ from dataclasses import replace
 import pytest
 from torch import nn
 
-import colt.cli
-from colt.cli import _all_runs, colt_compare, colt_prune, compare_parser, lab_parser, parser, transfer_parser
+import colt.cli.compare
+from colt.cli import colt_compare, colt_prune, compare_parser, lab_parser, parser, transfer_parser
 from colt.compare import kinds_of, missing
 from colt.data import load
 from colt.plot import accuracy_traces, compare_figure, run_figure
-from colt.runs import RunFolder, carry_out, create_run, plan
+from colt.plans import plan
+from colt.records import Accuracy, RunFolder
+from colt.resume import runs_in
+from colt.runs import carry_out, create_run
 
 FAST = '--arch_type fc1 --end_iter 2 --linear_prune_ratio 0.4 --sparsity 0.9 --controls shuffle'
 IMP = dict(prune_type='lth', partition=1)
@@ -51,15 +54,15 @@ def compare(capsys):
 @pytest.fixture
 def trained(monkeypatch):
     "The tickets that the command trains"
-    found, judge = [], colt.cli.judge
+    found, judge = [], colt.cli.compare.judge
     def watched(plan, folder, n, report=None):
         found.append((folder.path.name, n))
         return judge(plan, folder, n, report)
-    monkeypatch.setattr(colt.cli, 'judge', watched)
+    monkeypatch.setattr(colt.cli.compare, 'judge', watched)
     return found
 
 
-def write_records(folder, rows): (folder/'cycles.jsonl').write_text(''.join(json.dumps(r) + '\n' for r in rows))
+def write_records(folder, records): (folder/'cycles.jsonl').write_text(''.join(json.dumps(r.line()) + '\n' for r in records))
 
 
 def alike(runs, name, like, seed=0, change=lambda r: r, **settings):
@@ -73,10 +76,10 @@ def alike(runs, name, like, seed=0, change=lambda r: r, **settings):
     return RunFolder(folder)
 
 
-def ticket(accuracy): return dict(valid_accuracy=accuracy, test_accuracy=accuracy)
-def always(accuracy): return lambda r: r | dict(ticket=ticket(accuracy))
+def ticket(accuracy): return Accuracy(accuracy, accuracy)
+def always(accuracy): return lambda r: replace(r, ticket=ticket(accuracy))
 def bytes_of(folder): return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob('*') if p.is_file()}
-def accuracies_of(rows): return [(r['ticket'], r.get('controls')) for r in rows]
+def accuracies_of(records): return [(r.ticket, r.controls) for r in records]
 
 
 def table_of(text):
@@ -101,7 +104,7 @@ def test_only_tickets_of_consecutive_cycles_are_joined(runs, evaluated):
         found = ticket(.9 - .01*n) if n in evaluated else None
         return dict(cycle=n, sparsity=1 - .6**n, controls={}, ticket=found)
     first = alike(runs, 'first', 'each')
-    write_records(first.path, [first.records()[-1] | measured(n) for n in range(5)])
+    write_records(first.path, [replace(first.records()[-1], **measured(n)) for n in range(5)])
     three = [first, *(alike(runs, f'first-{s}', 'first', seed=s) for s in (1, 2))]
     expected = {(n, n + 1) for n in evaluated if n + 1 in evaluated}, evaluated
     for traces in accuracy_traces(first.records()), run_figure(first).data:
@@ -114,7 +117,7 @@ def test_only_tickets_of_consecutive_cycles_are_joined(runs, evaluated):
 
 
 def test_no_axis_of_accuracies_goes_beyond_100(runs):
-    def perfect(r): return r | dict(ticket=ticket(1.), parts=[p | dict(test_accuracy=1.) for p in r['parts']])
+    def perfect(r): return replace(r, ticket=ticket(1.), parts=tuple(replace(p, test_accuracy=1.) for p in r.parts))
     best = alike(runs, 'best', 'each', change=perfect)
     wide = [alike(runs, f'wide-{s}', 'each', seed=s, lr=.5, change=always(1. if s else .2)) for s in range(3)]
     for figure in run_figure(best), compare_figure(kinds_of([best])), compare_figure(kinds_of(wide)):
@@ -173,8 +176,8 @@ def test_fill_trains_what_is_missing_to_the_same_numbers(runs, compare, trained)
     "... as `--evaluate each`, controls too; and nothing twice"
     whole, last = RunFolder(runs/'each').records(), RunFolder(runs/'last')
     records, before = last.records(), bytes_of(runs)
-    wanted = sorted({next(n for n, r in enumerate(records) if r['sparsity'] >= level) for level in (.3, .7)})
-    assert all(records[n]['ticket'] is None for n in wanted) and {0, *wanted, len(records) - 1} < {*range(len(records))}
+    wanted = sorted({next(n for n, r in enumerate(records) if r.sparsity >= level) for level in (.3, .7)})
+    assert all(records[n].ticket is None for n in wanted) and {0, *wanted, len(records) - 1} < {*range(len(records))}
     line = 'last matched --at 0,0.3,0.7'
 
     code, out, err = compare(f'{line} --save seen')
@@ -189,13 +192,13 @@ def test_fill_trains_what_is_missing_to_the_same_numbers(runs, compare, trained)
     assert out.index(f'{2*len(wanted)} trainings') < out.index(f'last, cycle {wanted[0]}:') < out.index('method')
     expected = [whole[n] if n in wanted else r for n, r in enumerate(records)]
     assert accuracies_of(last.records()) == accuracies_of(expected)
-    def rest(rows): return [{k: v for k, v in r.items() if k not in ('ticket', 'controls')} for r in rows]
+    def rest(records): return [replace(r, ticket=None, controls={}) for r in records]
     assert rest(last.records()) == rest(records)
     after = bytes_of(runs)
     assert {p for p in before if after[p] != before[p]} == {'last/cycles.jsonl', 'last/report.html'}
     rows = csv.DictReader((runs/'compare-last-matched/compare.csv').open())
     filled = {int(r['cycle']): r['test_accuracy'] for r in rows if r['run'].endswith('last')}
-    assert all(float(filled[n]) == whole[n]['ticket']['test_accuracy'] for n in wanted)
+    assert all(float(filled[n]) == whole[n].ticket.test_accuracy for n in wanted)
 
     trained.clear()
     code, out, err = compare(f'{line} --fill')
@@ -218,16 +221,16 @@ def test_fill_looks_for_mistakes_before_it_trains(runs, compare, trained):
 
 
 def test_an_interrupted_fill_keeps_what_it_has(runs, compare, monkeypatch):
-    judge, calls = colt.cli.judge, []
+    judge, calls = colt.cli.compare.judge, []
     def interrupted(plan, folder, n, report=None):
         calls.append(n)
         if len(calls) == 2: raise KeyboardInterrupt
         return judge(plan, folder, n, report)
-    monkeypatch.setattr(colt.cli, 'judge', interrupted)
+    monkeypatch.setattr(colt.cli.compare, 'judge', interrupted)
     code, _, err = compare('last --at 0.3,0.7 --fill')
     assert code == 1 and err == 'colt-compare: interrupted; what was trained is kept: the same command goes on\n'
     first, second = calls
-    assert [RunFolder(runs/'last').records()[n]['ticket'] is None for n in calls] == [False, True]
+    assert [RunFolder(runs/'last').records()[n].ticket is None for n in calls] == [False, True]
     assert not list(runs.glob('compare-*'))
     assert compare('last --at 0.3,0.7 --fill')[::2] == (0, '') and calls == [first, second, second]
 
@@ -244,7 +247,7 @@ def test_a_network_of_ones_own_is_named_and_the_others_are_filled(runs, compare,
     code, out, _ = compare('last mine --at 0.3 --fill')
     told, = (line for line in out.splitlines() if "can't be filled" in line)
     assert code == 0 and 'mine, cycle 1' in told and 'last' not in told and {name for name, _ in trained} == {'last'}
-    assert RunFolder(runs/'mine').records()[1]['ticket'] is None and 'not evaluated: mine, cycle 1' in out
+    assert RunFolder(runs/'mine').records()[1].ticket is None and 'not evaluated: mine, cycle 1' in out
 
 
 def test_a_comparison_lands_in_a_new_folder_and_overwrites_nothing(runs, compare, tmp_path):
@@ -258,7 +261,7 @@ def test_a_comparison_lands_in_a_new_folder_and_overwrites_nothing(runs, compare
     assert compare('each --dry_run')[1].strip().endswith('runs/compare-each-5') and not (runs/'compare-each-5').exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == here
     assert (runs/'compare-each').read_text() == 'a file of this name'
-    assert [f.path.name for f in _all_runs('runs')] == ['each', 'last', 'matched']      # a comparison is no run
+    assert [f.path.name for f in runs_in('runs')] == ['each', 'last', 'matched']      # a comparison is no run
 
 
 def test_save_makes_its_folder_and_refuses_one_that_has_a_comparison(runs, compare, tmp_path):
@@ -281,8 +284,8 @@ def test_missing_names_only_tickets_that_are_compared(runs):
     kinds = kinds_of([RunFolder(runs/'last'), RunFolder(runs/'matched')])
     records = kinds[0].runs[0].records()
     for levels in (0,), (.3,), (0, .3, .5), (.999,):
-        compared = {next((n for n, r in enumerate(records) if r['sparsity'] >= level), 0) for level in levels}
-        wanted = [n for n in sorted(compared) if records[n]['ticket'] is None]
+        compared = {next((n for n, r in enumerate(records) if r.sparsity >= level), 0) for level in levels}
+        wanted = [n for n in sorted(compared) if records[n].ticket is None]
         expected = [('last', wanted)] if wanted else []
         assert [(run.path.name, cycles) for run, cycles in missing(kinds, levels)] == expected
 

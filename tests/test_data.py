@@ -19,8 +19,22 @@ from PIL import Image
 from torchvision import transforms as T
 from torchvision.transforms import functional as TF
 
-import colt.data as data
-from colt.data import CorruptImage, Files, Images, from_arrays, from_dataset, from_folder, generator, hold_out, load, split, unpack, zoom_box
+from colt.data import (
+    CorruptImage,
+    ImageFiles,
+    Images,
+    from_arrays,
+    from_dataset,
+    from_folder,
+    generator,
+    hold_out,
+    image_files,
+    load,
+    readers,
+    split,
+    unpack,
+    zoom_box,
+)
 from colt.partition import at_random, by_class
 
 COUNTS = {'mnist': (90, 10, 40), 'fashionmnist': (90, 10, 40), 'cifar10': (90, 10, 40), 'cifar100': (270, 30, 100), 'tinyimagenet': (22, 2, 8),
@@ -97,7 +111,7 @@ def test_idx_files_that_are_wrong(at):
 
 def test_what_can_not_be_fetched():
     def refuse(): raise OSError('no network')
-    with pytest.raises(ConnectionError, match=r'could not be downloaded \(no network\)'): data._fetch('MNIST', 'data', refuse)
+    with pytest.raises(ConnectionError, match=r'could not be downloaded \(no network\)'): readers.download('MNIST', 'data', refuse)
 
 
 def test_the_dialect_of_cifar_is_the_true_one(small):
@@ -222,7 +236,7 @@ def test_imagenet_where_people_put_it(at, tmp_path):
     folder, again = at('imagenet')
     first = again()
     before = first.fingerprint()
-    assert first.classes == tuple(sorted(sets.WNIDS)) and isinstance(hold_out(first.train, .5, generator(0))[0].x, Files)
+    assert first.classes == tuple(sorted(sets.WNIDS)) and isinstance(hold_out(first.train, .5, generator(0))[0].x, ImageFiles)
     for place in 'ILSVRC2012', 'ILSVRC/Data/CLS-LOC', '.':
         new = tmp_path/place
         new.mkdir(parents=True, exist_ok=True)
@@ -258,7 +272,7 @@ def album(tmp_path):
         mode = {1: 'L', 3: 'CMYK', 5: 'P', 7: 'RGBA'}.get(i, 'RGB')
         picture.convert(mode).save(tmp_path/f'{i:02}.{"png" if mode in ("P", "RGBA") else "jpg"}')
     names = np.array([os.fsencode(p.name) for p in sorted(tmp_path.iterdir())])
-    return Images(Files(str(tmp_path), names, 224), torch.arange(18) % 3, ('a', 'b', 'c'))
+    return Images(ImageFiles(str(tmp_path), names, 224), torch.arange(18) % 3, ('a', 'b', 'c'))
 
 
 def opened(album): return [Image.open(album.x.path(i)).convert('RGB') for i in range(len(album))]
@@ -268,10 +282,10 @@ def opened(album): return [Image.open(album.x.path(i)).convert('RGB') for i in r
 def test_the_middle_is_torchvisions(album, side):
     usual = T.Compose([T.Resize(round(side*256/224)), T.CenterCrop(side)])
     truth = [TF.pil_to_tensor(p if p.size == (side, side) else usual(p)) for p in opened(album)]
-    files = Files(album.x.folder, album.x.names, side)
+    files = ImageFiles(album.x.folder, album.x.names, side)
     assert torch.equal(files.read(), torch.stack(truth))
     assert torch.equal(files[2], truth[2]) and torch.equal(files[torch.tensor(4)], truth[4])
-    grey = Files(album.x.folder, album.x.names, side, channels=1)
+    grey = ImageFiles(album.x.folder, album.x.names, side, channels=1)
     assert grey.shape == (18, 1, side, side) and torch.equal(grey[1], truth[1][:1])
 
 
@@ -300,10 +314,10 @@ def test_files_are_indexed_as_a_tensor_is(album):
     numbers, x = torch.arange(18), album.x
     assert (x.dtype, x.ndim, x.shape, len(x)) == (torch.uint8, 4, (18, 3, 224, 224), 18)
     for index in album.y == 1, torch.tensor([5, 5, 0]), slice(3, None, 4), torch.zeros(18, dtype=torch.bool):
-        assert isinstance(x[index], Files) and [x.path(int(i)) for i in numbers[index]] == [x[index].path(i) for i in range(len(x[index]))]
+        assert isinstance(x[index], ImageFiles) and [x.path(int(i)) for i in numbers[index]] == [x[index].path(i) for i in range(len(x[index]))]
     assert album[album.y == 1].y.tolist() == [1]*6 and album.shape == (3, 224, 224)
     with pytest.raises(IndexError): x[torch.tensor([18])]
-    many = Files('/data', np.array([b'n01440764/n01440764_%05d.JPEG' % i for i in range(10_000)]), 224)
+    many = ImageFiles('/data', np.array([b'n01440764/n01440764_%05d.JPEG' % i for i in range(10_000)]), 224)
     assert len(pickle.dumps(many)) < 31*10_000 + 1000
 
 
@@ -314,7 +328,7 @@ def test_batches_are_the_same_from_any_number_of_workers(album, monkeypatch):
     for z in None, zooms:
         truth = [album.x[i].read(None if z is None else z[n]) for n, i in enumerate(order)]
         for workers in 0, 1, 3:
-            monkeypatch.setattr(data, '_workers', lambda order, n=workers: n)
+            monkeypatch.setattr(image_files, '_count_workers', lambda order, n=workers: n)
             state = torch.get_rng_state()
             found = list(album.batches(order, None if z is None else iter(z)))
             assert torch.equal(torch.get_rng_state(), state) # nobody drew from the global generator
@@ -325,7 +339,7 @@ def test_batches_are_the_same_from_any_number_of_workers(album, monkeypatch):
 @pytest.mark.parametrize('workers', [0, 2])
 @pytest.mark.filterwarnings('ignore:This DataLoader will create')
 def test_what_can_not_be_decoded_is_named(album, monkeypatch, workers):
-    monkeypatch.setattr(data, '_workers', lambda order: workers)
+    monkeypatch.setattr(image_files, '_count_workers', lambda order: workers)
     path, order = Path(album.x.path(3)), torch.arange(18).split(3)
     good, deep = path.read_bytes(), io.BytesIO()
     Image.fromarray(np.zeros((9, 9), np.uint16)).save(deep, 'PNG')
@@ -414,7 +428,7 @@ print(n, greatest() - before)
 
 def test_a_folder_in_memory_and_in_files_is_the_same(small, tmp_path):
     inside, outside = (from_folder(small/'imagenet/train', 32, memory=m) for m in (True, False))
-    assert isinstance(inside.x, torch.Tensor) and isinstance(outside.x, Files) and inside.classes == outside.classes == tuple(sorted(sets.WNIDS))
+    assert isinstance(inside.x, torch.Tensor) and isinstance(outside.x, ImageFiles) and inside.classes == outside.classes == tuple(sorted(sets.WNIDS))
     assert torch.equal(inside.x, pixels(outside)) and torch.equal(inside.y, outside.y)
     (folder := tmp_path/'b').mkdir()
     (tmp_path/'.hidden').mkdir()

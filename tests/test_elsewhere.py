@@ -10,12 +10,13 @@ from torch import nn
 from torchvision.models import resnet18
 
 from colt.cli import colt_compare, colt_prune, colt_transfer
-from colt.cycle import cycles, preview
+from colt.cycle import cycles
+from colt.schedule import preview
 from colt.data import from_arrays, load, split
 from colt.partition import by_class
-from colt.runs import RunFolder
+from colt.records import RunFolder
 from colt.ticket import Ticket
-from colt.train import Recipe
+from colt.recipe import Recipe
 
 FAST = '--arch_type fc1 --end_iter 2 --linear_prune_ratio 0.5'
 
@@ -82,9 +83,9 @@ def test_a_fashion_ticket_on_digits(some_fashion, colt, tmp_path):
     for adapt in 'images', 'stem':
         fine(colt(f'transfer --from fashion --dataset2 digits --adapt {adapt} --name {adapt} --end_iter 3 --batch_size 32'))
         moved, source = RunFolder(tmp_path/'runs'/adapt), RunFolder(tmp_path/'runs/fashion')
-        assert [r['cycle'] for r in moved.records()] == [0, 1, 2]
-        assert [r['sparsity'] for r in moved.records()] == [r['sparsity'] for r in source.records()]
-        assert moved.records()[0]['ticket']['test_accuracy'] > .5 # ten classes; a guess has 0.1
+        assert [r.cycle for r in moved.records()] == [0, 1, 2]
+        assert [r.sparsity for r in moved.records()] == [r.sparsity for r in source.records()]
+        assert moved.records()[0].ticket.test_accuracy > .5 # ten classes; a guess has 0.1
         heads = [moved.ticket(n).init['head.weight'] for n in range(3)]
         assert all(torch.equal(h, heads[0]) for h in heads) and heads[0].shape == (10, 84)
         assert torch.equal(moved.ticket(2).init['body.3.weight'], source.ticket(2).init['body.3.weight'])
@@ -104,15 +105,15 @@ def test_a_transfer_to_the_same_task_measures_what_the_run_measured(colt, tmp_pa
     fine(colt(f'prune {FAST} --sparsity 0.85 --evaluate each --controls reinit,shuffle,random --name run'))
     fine(colt('transfer --from run --controls reinit,shuffle,random --name again'))
     run, again = (RunFolder(tmp_path/'runs'/n).records() for n in ('run', 'again'))
-    assert [(r['ticket'], r['controls']) for r in run] == [(r['ticket'], r['controls']) for r in again]
+    assert [(r.ticket, r.controls) for r in run] == [(r.ticket, r.controls) for r in again]
     fine(colt('transfer --from run --sparsity 0.7 --name near'))
-    nearest = min(run, key=lambda r: abs(r['sparsity'] - .7))
+    nearest = min(run, key=lambda r: abs(r.sparsity - .7))
     near, = RunFolder(tmp_path/'runs/near').records()
-    assert (near['cycle'], near['ticket']) == (nearest['cycle'], nearest['ticket'])
+    assert (near.cycle, near.ticket) == (nearest.cycle, nearest.ticket)
     assert colt('transfer --from run --sparsity 0.7 --name near')[0] == 2 and colt('transfer --resume --name near')[0] == 0
     fine(colt('transfer --from run --part1 A --part2 B --cycle 1 --name half'))
     half, = RunFolder(tmp_path/'runs/half').records()
-    assert half['parts'][0]['classes'] == list('56789') and half['sparsity'] > run[1]['sparsity']
+    assert half.parts[0].classes == tuple('56789') and half.sparsity > run[1].sparsity
 
 
 def test_the_other_ways_to_prune(colt, tmp_path):
@@ -121,13 +122,13 @@ def test_the_other_ways_to_prune(colt, tmp_path):
              'lthshot': '--prune_type lth --one_shot --sparsity 0.9', 'half': '--precision bf16 --max_cycles 1'}
     for name, line in lines.items(): fine(colt(f'prune {FAST} {line} --name {name}'))
     at = {name: RunFolder(tmp_path/'runs'/name).records()[-1] for name in lines}
-    assert at['any']['sparsity'] < .5 < at['all']['sparsity'] and at['any']['sparsity'] < at['two']['sparsity'] < at['all']['sparsity'] + .2
-    assert [len(p['classes']) for p in at['random']['parts']] == [10, 10] and at['shot']['cycle'] == 1 and at['shot']['sparsity'] > .9
-    assert at['lthshot']['sparsity'] == pytest.approx(.9, abs=1e-4)
+    assert at['any'].sparsity < .5 < at['all'].sparsity and at['any'].sparsity < at['two'].sparsity < at['all'].sparsity + .2
+    assert [len(p.classes) for p in at['random'].parts] == [10, 10] and at['shot'].cycle == 1 and at['shot'].sparsity > .9
+    assert at['lthshot'].sparsity == pytest.approx(.9, abs=1e-4)
     init = {n: RunFolder(tmp_path/'runs'/n).init() for n in ('all', 'late')}
     assert torch.equal(init['all']['head.weight'], init['late']['head.weight'])
     assert not torch.equal(init['all']['body.1.weight'], init['late']['body.1.weight'])
-    assert RunFolder(tmp_path/'runs/half').records()[0]['parts'][0]['valid_accuracy'] > .7
+    assert RunFolder(tmp_path/'runs/half').records()[0].parts[0].valid_accuracy > .7
     fine(colt('prune --resume --name late --max_cycles 2'))
 
 
@@ -148,7 +149,7 @@ def test_comparison(colt, tmp_path):
     for s in range(3):
         records = RunFolder(tmp_path/f'runs/rival-{s}').records()
         mine = [r for r in rows if r['run'].endswith(f'rival-{s}')]
-        assert [float(r['test_accuracy']) for r in mine] == [r['ticket']['test_accuracy'] for r in records]
+        assert [float(r['test_accuracy']) for r in mine] == [r.ticket.test_accuracy for r in records]
     page = (folder/'compare.html').read_text()
     assert 'COLT (3 seeds)' in page and '<script src=' not in page
 
@@ -157,15 +158,15 @@ def test_a_rewound_lottery_ticket_and_its_controls_begin_with_the_same_head(colt
     fine(colt(f'prune {FAST} --prune_type lth --rewind 5 --max_cycles 1 --evaluate each --controls shuffle --name late'))
     fine(colt('transfer --from late --controls shuffle --name again'))
     late, again = (RunFolder(tmp_path/'runs'/n).records() for n in ('late', 'again'))
-    assert late[0]['ticket'] == late[0]['controls']['shuffle'] # all alive: there is nothing to shuffle
-    assert [(r['ticket'], r['controls']) for r in late] == [(r['ticket'], r['controls']) for r in again]
+    assert late[0].ticket == late[0].controls['shuffle'] # all alive: there is nothing to shuffle
+    assert [(r.ticket, r.controls) for r in late] == [(r.ticket, r.controls) for r in again]
 
 
 def test_a_pruned_head_stays_pruned(colt, tmp_path):
     fine(colt(f'prune {FAST} --prune_type lth --output_prune_ratio 0.4 --max_cycles 2 --name run'))
     fine(colt('transfer --from run --name again'))
     run, again = (RunFolder(tmp_path/'runs'/n).records() for n in ('run', 'again'))
-    assert [(r['sparsity'], r['layers'], r['ticket']) for r in run] == [(r['sparsity'], r['layers'], r['ticket']) for r in again]
+    assert [(r.sparsity, r.layers, r.ticket) for r in run] == [(r.sparsity, r.layers, r.ticket) for r in again]
     t = RunFolder(tmp_path/'runs/again').ticket(2)
     assert 0 < (~t.mask['head.weight']).sum() == (t.init['head.weight'] == 0).sum()
 

@@ -9,8 +9,10 @@ from colt.cli import colt_compare, colt_prune
 from colt.cycle import cycles
 from colt.models import create
 from colt.partition import by_class
-from colt.runs import RunFolder
-from colt.train import Recipe, evaluate, fit
+from colt.records import RunFolder
+from colt.engines.dense import evaluate
+from colt.recipe import Recipe
+from colt.train import fit
 from colt.transfer import train_ticket
 
 
@@ -52,9 +54,9 @@ def test_colt_needs_at_most_seven_tenths_of_the_cycles_of_lth(some_fashion, tmp_
             '--conv_prune_ratio 0.3 --linear_prune_ratio 0.3 --sparsity 0.98 --evaluate last')
     for words in f'{line} --name colt', f'{line} --prune_type lth --name lth', f'{data} --match colt --name rival':
         assert colt_prune(words.split()) == 0
-    cycles = {n: RunFolder(f'runs/{n}').records()[-1]['cycle'] for n in ('colt', 'lth', 'rival')}
+    cycles = {n: RunFolder(f'runs/{n}').records()[-1].cycle for n in ('colt', 'lth', 'rival')}
     assert cycles['colt'] <= .7*cycles['lth'] and cycles['rival'] == cycles['colt']
-    assert [r['sparsity'] for r in RunFolder('runs/rival').records()] == [r['sparsity'] for r in RunFolder('runs/colt').records()]
+    assert [r.sparsity for r in RunFolder('runs/rival').records()] == [r.sparsity for r in RunFolder('runs/colt').records()]
     capsys.readouterr()
     assert colt_compare('colt lth rival --at 0.98'.split()) == 0
     told = capsys.readouterr().out
@@ -68,4 +70,4 @@ def test_the_command_runs_on_it(process, tmp_path):
     done = process('--dataset fashionmnist --arch_type fc1 --end_iter 1 --max_cycles 1 --name run')
     assert done.returncode == 0, done.stderr
     rows = RunFolder(tmp_path/'runs/run').records()
-    assert rows[1]['samples_seen'] == 2*54000 and rows[1]['ticket']['test_accuracy'] > .8
+    assert rows[1].samples_seen == 2*54000 and rows[1].ticket.test_accuracy > .8

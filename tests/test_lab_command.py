@@ -147,12 +147,12 @@ def test_what_is_not_installed_is_named(program, flags, tmp_path, monkeypatch, c
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch, capsys):
     from colt.cli import colt_lab
-    monkeypatch.setattr('colt.cli.os.access', lambda *_: False)           # root may write anywhere, and would not be refused
+    monkeypatch.setattr('colt.cli.command.os.access', lambda *_: False)           # root may write anywhere, and would not be refused
     assert colt_lab([str(tmp_path/'lab')]) == 2 and "can't be written" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 def test_a_server_that_fails_is_told_in_one_line_and_exit_code_1(tmp_path, monkeypatch, capsys):
     from colt.cli import colt_lab
-    monkeypatch.setattr('colt.cli._server', lambda *_: [sys.executable, '-c', 'raise SystemExit(3)'])
+    monkeypatch.setattr('colt.cli.lab._voila', lambda *_: [sys.executable, '-c', 'raise SystemExit(3)'])
     assert colt_lab([str(tmp_path/'lab'), '--voila', '--browser', 'no']) == 1
     assert re.fullmatch('colt-lab: .* has ended with code 3.*\n', capsys.readouterr().err)

@@ -12,11 +12,13 @@ import pytest
 from colt.cli import colt_prune, colt_transfer, parser
 from colt.cycle import Collapse, cycles
 from colt.data import load, to_download
-from colt.desk import Desk
 from colt.panel import Lab
+from colt.panel.session import Session
 from colt.plot import budget, cycle_figure, in_danger, run_figure
-from colt.runs import RunFolder, carry_out, create_run, ending_of, plan
-from colt.train import Recipe
+from colt.plans import plan
+from colt.records import RunFolder, ending_of
+from colt.runs import carry_out, create_run
+from colt.recipe import Recipe
 
 # The convolutions of lenet5 on digits, one epoch a network: 2,550 weights in two layers, five cycles in half a second.
 # At a high learning rate the networks disagree; four in five weights are pruned, so that a layer is soon at its last.
@@ -47,8 +49,8 @@ def out(tmp_path_factory):
     out = tmp_path_factory.mktemp('one')
     def prune(*words): return colt_prune([*words, '--out', str(out)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('colt.cli.save_report', lambda *_: None)              # 5 MB a cycle; see figures_say
-        patch.setattr('colt.cli.parser', cache(parser))                     # a tenth of a second, a hundred times
+        patch.setattr('colt.plot.save_report', lambda *_: None)              # 5 MB a cycle; see figures_say
+        patch.setattr('colt.cli.prune.parser', cache(parser))                     # a tenth of a second, a hundred times
         assert prune(*f'{SHARED} --conv_prune_ratio 0.4 --max_cycles 1 --name leader'.split()) == 0
         for name in RUNS: assert prune(*flags(name), '--name', name.replace(' ', '-')) in (0, 1)
         assert prune(*'--resume --name leader --max_cycles 2'.split()) == 0 # whoever follows it loses its way
@@ -104,7 +106,7 @@ def lab_says(run, what, layers):
     "The buttons and words of the lab, and its figure"
     lab = Lab(run.path)
     notice, on = lab.console.notice.value, what == 'goes on'
-    assert [lab.console.buttons[b].disabled for b in ('Step', 'Play')] == [not on]*2
+    assert [lab.console.step.disabled, lab.console.play.disabled] == [not on]*2
     assert ('Finished: ' in notice) == (what == 'finished')
     assert ('The run can not go on: ' in notice) == (what in ('collapse', 'off path'))
     assert all(n in notice for n in layers)
@@ -113,18 +115,19 @@ def lab_says(run, what, layers):
     assert (left == '0') == (not on)
 
 
-def desk_says(run, what, layers):
-    desk = Desk(run.recipe, run, run.path.parent)
-    assert (desk.ending is None, desk.done) == (what == 'goes on', what == 'finished')
-    assert desk.dead == (layers if what == 'collapse' else [])
-    return desk.ending
+def session_says(run, what, layers):
+    ending = Session(run.recipe, run, run.path.parent).ending
+    assert (ending is None, ending is not None and ending.finished) == (what == 'goes on', what == 'finished')
+    empty = [n.removesuffix('.weight') for n in ending.layers] if ending else []
+    assert empty == (layers if what == 'collapse' else [])
+    return ending
 
 
 def figures_say(run, match, what, kept, layers):
     "The alarm, the report and the budget"
     records = run.records()
-    now = {k: sum(counts) for k, counts in records[-1]['votes'].items()}
-    assert records[-1]['kept'] == kept
+    now = {k: sum(counts) for k, counts in records[-1].votes.items()}
+    assert records[-1].kept == kept
     at_its_last = {k for k in kept if kept[k] < 2 and kept[k] < now[k]}
     assert {k for k, lasts in in_danger(records[-1]).items() if not lasts} == at_its_last
     for figure in cycle_figure(records), run_figure(records):
@@ -165,7 +168,7 @@ def test_all_say_the_same_of_every_cycle(name, out, digits, capsys):
         what, (kept, layers, same) = truth(copy, n, match, digits), by_numpy(copy, n)
         if n + 1 < len(run.records()): assert what == 'goes on'             # it did
         if what in ('goes on', 'collapse'): assert (what == 'collapse') == (same or bool(layers))
-        ending = desk_says(copy, what, layers)
+        ending = session_says(copy, what, layers)
         assert ending == ending_of(copy.records(), copy.recipe, match)
         if ending: assert (ending.why in FINISHED) == (what == 'finished')
         figures_say(copy, match, what, kept, layers)
@@ -180,7 +183,7 @@ def test_the_runs_end_in_every_way_and_spare_what_not_all_votes_keep(out):
     ends = {name: ending_of(r.records(), r.recipe, layers[name]).why for name, r in runs.items()}
     assert {*ends.values()} == FINISHED | {'empty', 'unchanged', 'path'}, ends
     went_on = [row for r in runs.values() for row in r.records()[:-1]]
-    spared = [n for row in went_on for n, (all_, _, _) in row['votes'].items() if not all_]
+    spared = [n for row in went_on for n, (all_, _, _) in row.votes.items() if not all_]
     assert len(spared) > 1                                                  # nothing in common, and yet not empty
 
 
@@ -191,12 +194,12 @@ def test_lines_of_the_first_version_give_the_same_answer_or_none(name, out):
     for n in range(len(run.records())):
         known = ending_of(run.records()[:n + 1], run.recipe, match)
         old = cut(run, n, strip=['kept'])
-        desk = Desk(run.recipe, old, out)
+        session = Session(run.recipe, old, out)
         if name == 'two':                                                   # these lines do not tell what 2 of 3 keep
-            assert desk.ending is None and old.records()[-1]['kept'] is None and in_danger(old.records()[-1]) == {}
+            assert session.ending is None and old.records()[-1].kept is None and in_danger(old.records()[-1]) == {}
             assert '⚠' not in titles(cycle_figure(old)) and budget(old.records(), run.recipe)['cycles'][1] is None
         else:
-            assert desk.ending == known and old.records() == [{**r, 'kept': r['kept']} for r in run.records()[:n + 1]]
+            assert session.ending == known and old.records() == run.records()[:n + 1]
 
 
 @pytest.fixture
@@ -204,7 +207,8 @@ def nothing_fetched(monkeypatch, tmp_path):
     "An empty folder of data sets, and no way out"
     def refuse(*_): raise AssertionError('a dry run asked for something elsewhere')
     monkeypatch.setattr(socket.socket, 'connect', refuse)
-    monkeypatch.setattr('colt.runs.load', refuse)
+    monkeypatch.setattr('colt.plans.load', refuse)
+    monkeypatch.setattr('colt.transfers.load', refuse)
     (tmp_path/'data').mkdir()
     yield tmp_path/'data'
     assert not [*(tmp_path/'data').iterdir()]

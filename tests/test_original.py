@@ -6,7 +6,7 @@ import shlex
 from conftest import TOP
 
 from colt.cli import colt_compare, colt_prune, colt_transfer
-from colt.runs import RunFolder
+from colt.records import RunFolder
 
 COMMANDS = {'colt-prune': colt_prune, 'colt-transfer': colt_transfer, 'colt-compare': colt_compare}
 QUICKLY = {'colt-prune': '--valid 0.25 --end_iter 1 --max_cycles 1 --evaluate no', 'colt-transfer': '--end_iter 1', 'colt-compare': ''}

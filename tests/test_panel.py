@@ -15,8 +15,10 @@ import pytest
 from conftest import COMMAND, TOP, need
 
 from colt.cli import colt_prune
-from colt.runs import RunFolder, carry_out, create_run, plan
-from colt.train import Recipe
+from colt.plans import plan
+from colt.records import RunFolder
+from colt.runs import carry_out, create_run
+from colt.recipe import Recipe
 
 SHOTS, PLOTLY = TOP/'_shots', 'application/vnd.plotly.v1+json'
 FIELDS = 'images', 'network', 'method', 'partitions', 'rate', 'scope', 'epochs', 'learning rate', 'seed', 'target'
@@ -35,7 +37,7 @@ WAIT = '''() => { const notebook = jupyterapp.shell.currentWidget.content, run =
 
 def small(**kw): return Recipe.default('fc1', **dict(linear_prune_ratio=.4, end_iter=2, sparsity=.9) | kw)
 def long(**kw): return small(**dict(end_iter=60, patience=10_000, sparsity=.3, evaluate='no') | kw) # so that a hand is quicker
-def cell(recipe, out, lab='lab'): return f'from colt.panel import Lab\nfrom colt.train import Recipe\n{lab} = Lab({recipe!r}, out={out!r})\n{lab}'
+def cell(recipe, out, lab='lab'): return f'from colt.panel import Lab\nfrom colt.recipe import Recipe\n{lab} = Lab({recipe!r}, out={out!r})\n{lab}'
 def folder(server, recipe, out): return RunFolder(server.root/out/recipe.name)
 
 
@@ -114,29 +116,29 @@ def near(a, b): assert a is not None and len(a) == len(b) and np.allclose(a, b, 
 
 def _compare(data, run, at, layer=None):
     rows, named = run.records(), {}
-    row, layers = rows[at], list(rows[0]['layers'])
+    row, layers = rows[at], list(rows[0].layers)
     for t in data: named.setdefault(t.get('name', t['type']), []).append(t)
     tiles, alive = named['heatmap']
-    assert alive['x'] == [r['cycle'] for r in rows] and alive['y'] == [k.removesuffix('.weight') for k in layers]
-    near(alive['customdata'], [[100*(1 - r['layers'][k]) for r in rows] for k in layers])
-    for i, part in enumerate(row['parts']):
-        told, learned = named[f'part {part["name"]}'][-1], named[part['name']][0]
-        near(told['y'], [100*r['parts'][i]['test_accuracy'] for r in rows])
-        near(told['x'], [-math.log10(1 - r['sparsity']) for r in rows])
-        near(learned['y'], part['history']['train_loss'])
-        near(named[f'{part["name"]}, validation'][0]['y'], part['history']['valid_loss'])
-    tickets = [100*r['ticket']['test_accuracy'] for r in rows if r['ticket']]
+    assert alive['x'] == [r.cycle for r in rows] and alive['y'] == [k.removesuffix('.weight') for k in layers]
+    near(alive['customdata'], [[100*(1 - r.layers[k]) for r in rows] for k in layers])
+    for i, part in enumerate(row.parts):
+        told, learned = named[f'part {part.name}'][-1], named[part.name][0]
+        near(told['y'], [100*r.parts[i].test_accuracy for r in rows])
+        near(told['x'], [-math.log10(1 - r.sparsity) for r in rows])
+        near(learned['y'], part.history['train_loss'])
+        near(named[f'{part.name}, validation'][0]['y'], part.history['valid_loss'])
+    tickets = [100*r.ticket.test_accuracy for r in rows if r.ticket]
     if tickets: near([y for y in named['ticket, whole task'][0]['y'] if y is not None], tickets) # None is a gap
     for i, who in enumerate(('all kept', 'some kept', 'none kept')):
         by_layer, by_cycle = named[who]
-        assert by_layer['customdata'] == [row['votes'][k][i] for k in layers]
-        near(by_layer['x'], [100*row['votes'][k][i]/sum(row['votes'][k]) for k in layers])
-        assert by_cycle['customdata'] == [sum(v[i] for v in r['votes'].values()) for r in rows]
-    near(named['votes agree'][0]['x'], [100*row['agreement']['layers'][k] for k in layers])
-    near(named['by chance'][0]['x'], [100*row['agreement']['chances'][k] for k in layers])
-    near(named['votes agree'][1]['y'], [100*r['agreement']['all'] for r in rows])
-    near(named['by chance'][1]['y'], [100*r['agreement']['chance'] for r in rows])
-    _filters(tiles, run.cycle(row['cycle']), layer or layers[0], [p['name'] for p in row['parts']])
+        assert by_layer['customdata'] == [row.votes[k][i] for k in layers]
+        near(by_layer['x'], [100*row.votes[k][i]/sum(row.votes[k]) for k in layers])
+        assert by_cycle['customdata'] == [sum(v[i] for v in r.votes.values()) for r in rows]
+    near(named['votes agree'][0]['x'], [100*row.agreement.layers[k] for k in layers])
+    near(named['by chance'][0]['x'], [100*row.agreement.chances[k] for k in layers])
+    near(named['votes agree'][1]['y'], [100*r.agreement.all for r in rows])
+    near(named['by chance'][1]['y'], [100*r.agreement.chance for r in rows])
+    _filters(tiles, run.cycle(row.cycle), layer or layers[0], [p.name for p in row.parts])
 
 
 def _filters(tiles, cycle, layer, parts):
@@ -233,13 +235,13 @@ def test_a_run_is_stepped_played_and_looked_back_on(tab, jupyter, record_propert
     ends(tab)
     shows(tab, run)
     rows = run.records()
-    comes(tab, f'{100*rows[-1]["sparsity"]:.2f} % sparse')
+    comes(tab, f'{100*rows[-1].sparsity:.2f} % sparse')
     pages.until(tab, lambda: button(tab, 'Step').is_disabled())
-    assert rows[-1]['sparsity'] >= .9
+    assert rows[-1].sparsity >= .9
     top.append(lab(tab).locator('.js-plotly-plot').bounding_box()['y'])
     assert max(top) - min(top) < 1, f'the figure jumps: {top}'
     pages.slide(tab, 'cycle', 1)
-    comes(tab, f'cycle 1: {100*rows[1]["sparsity"]:.2f} % sparse')
+    comes(tab, f'cycle 1: {100*rows[1].sparsity:.2f} % sparse')
     shows(tab, run, 1)
     lab(tab).locator('select').nth(-2).select_option(label='body.3')
     shows(tab, run, 1, layer='body.3.weight')
@@ -266,7 +268,7 @@ def test_without_a_kernel_the_run_is_seen_as_a_figure(page, jupyter):
         outputs = json.loads((jupyter.root/'frozen.ipynb').read_text())['cells'][0]['outputs']
         return next((o['data'][PLOTLY] for o in outputs if PLOTLY in o['data']), None)
     figure = pages.until(page, kept, 20)
-    assert [f['name'] for f in figure['frames']] == [str(r['cycle']) for r in run.records()]
+    assert [f['name'] for f in figure['frames']] == [str(r.cycle) for r in run.records()]
     assert page.locator('.js-plotly-plot:visible').count() == 1            # the panel hides it
     jupyter.rest()
     page.reload()
@@ -385,11 +387,11 @@ def test_an_interrupt_ends_no_lab(tab, jupyter, tmp_path):
     pages.interrupt(tab)
     comes(tab, 'Held.', 'notice', 1)
     tab.get_by_text('KeyboardInterrupt').last.wait_for()
-    assert asked(tab, 'lab.player.state') == "'paused'"
+    assert asked(tab, 'lab.worker.state') == "'paused'"
     tab.evaluate(WAIT)
     button(tab, 'Pause', 1).click()                                       # heard, though a cell waits
     comes(tab, 'Held.', 'notice', 1)
-    assert asked(tab, 'lab.player.state') == "'paused'"
+    assert asked(tab, 'lab.worker.state') == "'paused'"
     button(tab, 'Play', 1).click()
     ends(tab, 1)
     same(folder(jupyter, late, 'int'), carried_out(late, tmp_path/'late'))
@@ -401,7 +403,7 @@ def test_two_labs_at_once_and_one_that_fails(tab, jupyter, tmp_path):
     for n in 0, 1: pages.plot(tab, n)
     for n in 0, 1: button(tab, 'Play', n).click()
     for n in 0, 1: comes(tab, 'epoch', n=n)
-    assert asked(tab, 'one.player.state, other.player.state') == "('running', 'running')"
+    assert asked(tab, 'one.worker.state, other.worker.state') == "('running', 'running')"
     for n in 0, 1: ends(tab, n)
     for n, recipe in enumerate(both):
         shows(tab, run := folder(jupyter, recipe, 'two'), n=n)
@@ -460,33 +462,33 @@ def test_voila_shows_the_panel_alone(voila):
     assert page.elsewhere == []
 
 
-def test_an_interrupted_wait_holds_the_player(interruptible):
+def test_an_interrupted_wait_holds_the_worker(interruptible):
     program = '''
 import os, signal, threading, time
-from colt.play import Player
+from colt.panel.worker import Worker
 def work(report):
     while True:
         time.sleep(.01)
         report(None)
         if False: yield
-player = Player(work)
-player.play()
+worker = Worker(work)
+worker.start()
 threading.Timer(.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-try: player.wait()
+try: worker.wait()
 except KeyboardInterrupt: print('interrupted')
-player.wait()
-print(player.state)
-player.stop()
-player.join(5)
-print(player.state)'''
+worker.wait()
+print(worker.state)
+worker.stop()
+worker.join(5)
+print(worker.state)'''
     done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.split() == ['interrupted', 'paused', 'ready'], done.stdout + done.stderr
 
 
-def test_python_ends_after_the_thread_of_a_player():
+def test_python_ends_after_the_thread_of_a_worker():
     program = '''
 import time
-from colt.play import Player
+from colt.panel.worker import Worker
 def work(report):
     try:
         while True:
@@ -494,7 +496,7 @@ def work(report):
             report(None)
             if False: yield
     finally: print('unwound')
-Player(work).play()
+Worker(work).start()
 time.sleep(.3)'''
     done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout.split(), done.stderr) == (0, ['unwound'], '')

@@ -10,11 +10,12 @@ from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from colt.data import Dataset, Images
-from colt.mask import alive, apply_, prune, reachable, sparsity
+from colt.files import pack_mask, unpack_mask
+from colt.mask import Prunable, alive, apply_, layer_kept, prune, reachable, sparsity
 from colt.overlap import agreement, overlap, removal
 from colt.partition import at_random, by_class
 from colt.rewind import rewind_, snapshot
-from colt.ticket import Ticket, pack_mask, unpack_mask
+from colt.ticket import Ticket
 
 settings.register_profile('colt', deadline=None, derandomize=True, max_examples=150)
 settings.load_profile('colt')
@@ -99,7 +100,8 @@ def test_what_stays_for_ever_is_known_before(network, rate, scope):
         now = {n: mask[n] for n in line}
         while len(line) <= alive(then := prune({n: weights[n] for n in line}, now, rate, scope)) < alive(now): now = then
         left += alive(now)
-    assert left == reachable(mask, rate, scope)
+    sizes, group = layer_kept(mask), dict.fromkeys(mask, 'all')
+    assert left == reachable(Prunable(sizes, group, scope, sum(sizes.values())), {'all': rate})
 
 
 @given(votes())

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from colt.cli import colt_prune, colt_transfer
-from colt.play import Player
-from colt.runs import RunFolder, carry_out, create_run, plan, resume_run
+from colt.panel.worker import Worker
+from colt.plans import plan
+from colt.records import RunFolder
+from colt.runs import carry_out, create_run, resume_run
 from colt.threads import using_threads
-from colt.train import Recipe
+from colt.recipe import Recipe
 
 RECIPE = Recipe.default('fc1', linear_prune_ratio=.5, end_iter=1, sparsity=None, max_cycles=1)
 SPY = '''
@@ -19,15 +21,30 @@ class Spy:
     def find_spec(self, name, *_):
         if name == 'torch': print(os.environ.get('GOMP_SPINCOUNT'), end=' ')
 sys.meta_path.insert(0, Spy())
-import colt.cli
+exec(sys.argv[1])
 print(os.environ.get('GOMP_SPINCOUNT'))'''
+
+
+DOORS = 'from colt.cli import colt_prune', 'import colt.cli.training', 'from colt.cli.compare import colt_compare', 'import colt.cli.transfer'
+
+
+def seen_by(door, given):
+    "What the environment says when torch is loaded, and in the end"
+    clean = {k: v for k, v in os.environ.items() if k not in ('GOMP_SPINCOUNT', 'OMP_WAIT_POLICY')}
+    return subprocess.run([sys.executable, '-c', SPY, door], env=clean | given, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @pytest.mark.parametrize(('given', 'told'), [({}, '1000 1000'), ({'GOMP_SPINCOUNT': '7'}, '7 7'), ({'OMP_WAIT_POLICY': 'active'}, 'None None')])
 def test_commands_set_the_environment_before_torch_is_loaded_and_obey_what_is_set(given, told):
-    clean = {k: v for k, v in os.environ.items() if k not in ('GOMP_SPINCOUNT', 'OMP_WAIT_POLICY')}
-    done = subprocess.run([sys.executable, '-c', SPY], env=clean | given, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == told
+    assert seen_by(DOORS[0], given) == told
+
+
+@pytest.mark.parametrize('door', DOORS[1:])
+def test_so_does_every_room_of_the_commands(door): assert seen_by(door, {}) == '1000 1000'
+
+
+@pytest.mark.parametrize('door', ['import colt.cli', 'from colt.cli import lab_parser; lab_parser()'])
+def test_the_door_sets_it_without_torch(door): assert seen_by(door, {}) == '1000'
 
 
 def files(run): return {p.relative_to(run.path): p.read_bytes() for kind in ('tickets', 'votes') for p in (run.path/kind).iterdir()}
@@ -53,7 +70,7 @@ def test_a_resumed_run_has_as_many_threads_as_it_began_with(tmp_path, recwarn):
     with using_threads(1): list(carry_out(plan(RECIPE), resume_run(plan(RECIPE), broken.path)))
     assert files(broken) == files(whole) and not recwarn.list
     with pytest.warns(UserWarning, match='may differ in its last bits'): resume_run(plan(RECIPE), broken.path, threads=1)
-    assert broken.threads == 1
+    assert RunFolder(broken.path).threads == 1
     resume_run(plan(RECIPE), broken.path)                                 # said once
 
 
@@ -70,9 +87,9 @@ def test_runs_with_other_numbers_can_alternate(tmp_path):
             seen[i].add(torch.get_num_threads())
             report(event)
         return lambda report: carry_out(plan(RECIPE), played[i], lambda event: look(event, report))
-    before, players = torch.get_num_threads(), [Player(work(i)) for i in (0, 1)]
-    for p in players: p.play()
-    for p in players: p.wait()
+    before, workers = torch.get_num_threads(), [Worker(work(i)) for i in (0, 1)]
+    for w in workers: w.start()
+    for w in workers: w.wait()
     assert seen == [{1}, {2}] and torch.get_num_threads() == before
     assert [files(r) for r in apart] == [files(r) for r in steps] == [files(r) for r in played]
 

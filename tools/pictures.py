@@ -15,8 +15,9 @@ top = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(top/'tests'))
 import pages
 from colt.plot import cycle_figure, save_page
-from colt.runs import carry_out, create_run, plan
-from colt.train import Recipe
+from colt.plans import plan
+from colt.runs import carry_out, create_run
+from colt.recipe import Recipe
 
 
 def film(page, here):

@@ -1,6 +1,6 @@
 """Make README.md from nbs/index.ipynb: prose as it is, code and what it printed as blocks.
 Make colt/tour.ipynb from nbs/tutorials/04_lab.ipynb: what a reader runs, without outputs.
-Make colt/__init__.pyi from the table of nbs/api/17_front_door.ipynb: what editors and type checkers read.
+Make colt/__init__.pyi from the table of nbs/api/27_front_door.ipynb: what editors and type checkers read.
 
     python tools/readme.py [--check]      (--check: change nothing, and fail if one is not current)
 """
@@ -57,6 +57,6 @@ def stub(path):
 if __name__ == '__main__':
     for made, file, source in ((readme(top/'nbs/index.ipynb'), top/'README.md', 'nbs/index.ipynb'),
                                (tour(top/'nbs/tutorials/04_lab.ipynb'), top/'colt/tour.ipynb', 'nbs/tutorials/04_lab.ipynb'),
-                               (stub(top/'nbs/api/17_front_door.ipynb'), top/'colt/__init__.pyi', 'nbs/api/17_front_door.ipynb')):
+                               (stub(top/'nbs/api/27_front_door.ipynb'), top/'colt/__init__.pyi', 'nbs/api/27_front_door.ipynb')):
         if '--check' not in sys.argv[1:]: file.write_text(made, encoding='utf-8')
         elif not file.exists() or file.read_text(encoding='utf-8') != made: sys.exit(f'{file.relative_to(top)} is not what {source} says; run make export')

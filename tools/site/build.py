@@ -26,12 +26,14 @@ from nbdev.process import NBProcessor
 from nbdev.processors import clean_magics, filter_stream_, hide_line, rm_header_dash, strip_ansi
 from plotly.offline import get_plotlyjs
 
-import colt
 from colt.plot import CONFIG
 
 top = Path(__file__).resolve().parents[2]
-MODULES = {f.stem: import_module(f'colt.{f.stem}') for f in sorted((top/'colt').glob('[a-z]*.py'))} | {'__init__': colt}
-DOOR = {f'colt.{name}': f'colt.{room}.{name}' for room, inside in colt.PUBLIC.items() for name in inside} # where a name of the front door lives
+FILES = sorted(f.relative_to(top/'colt').with_suffix('') for f in (top/'colt').rglob('*.py') if f.stem != '_modidx')
+MODULES = {'.'.join(f.parts): import_module('.'.join(['colt', *f.parts]).removesuffix('.__init__')) for f in FILES}
+DOOR = {f'{door.__name__}.{name}': f'{home}.{thing.__name__}' # where a name of the front door, or of a chapter's, lives
+        for door in MODULES.values() if hasattr(door, '__path__') for name, thing in ((n, getattr(door, n)) for n in dir(door))
+        if (home := getattr(thing, '__module__', None) or '') != door.__name__ and home.startswith('colt.')}
 ROOMS = (('Lessons', 'tutorials/*'), ('Guides', 'guides/*'), ('Reference', 'api/*'),
          ('Explanations', 'explanations/*\nexplanations/decisions/README'), ('The project', 'project/*'))
 TREE = '```{{toctree}}\n:caption: {}\n:hidden:\n:glob:\n:titlesonly:\n\n{}\n```\n' # a part of the table of contents

@@ -1,0 +1,89 @@
+"Runs of version 0.1.0: `older/run-0.1.0` is one, made by `colt-prune --arch_type lenet5 --rewind 3 --overlap any ...` of that version"
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from colt.cli import colt_compare, colt_prune, colt_transfer
+from colt.models import create
+from colt.recipe import Recipe
+from colt.records import RunFolder, ending_of
+from colt.ticket import Ticket
+
+OLDER = Path(__file__).with_name('older')/'run-0.1.0'
+NAMES = {
+    'colt-conv3-digits-5c24f6a0': dict(),
+    'colt-fc1-digits-544c4b9d': dict(arch='fc1', linear_prune_ratio=.35, conv_prune_ratio=0.),
+    'colt-resnet18-cifar10-fd10e0b9': dict(arch='resnet18', dataset='cifar10'),
+    'lth-conv3-digits-f4d5a9fe': dict(prune_type='lth'),
+    'colt-conv3-digits-3bdeeddd': dict(seed=7, partition=5, overlap='2'),
+    'colt-densenet121-imagenet-f4a50c09': dict(arch='densenet121', dataset='imagenet'),
+    'colt-conv3-digits-d94adc1b': dict(optimizer='sgd', lr=.1),
+    'colt-conv3-digits-1acf5450': dict(rewind='500', controls='reinit,shuffle'),
+    'lth-conv3-digits-6a2c1189': dict(prune_type='lth', sparsity=None, match='first', partition=1),
+    'colt-conv3-digits-aaf31d41': dict(precision='bf16', bias=True, partition_by='random', max_cycles=3)}
+
+
+@pytest.fixture
+def old(tmp_path, monkeypatch):
+    "A copy of the run, in the folder where the commands look for runs"
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(OLDER, 'runs/old')
+    return RunFolder('runs/old')
+
+
+def bytes_of(folder): return {p.name: p.read_bytes() for p in folder.rglob('cycle-*')}
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_a_recipe_keeps_its_name_and_id(name):
+    assert Recipe.default(**NAMES[name]).name == name and name.endswith(Recipe.default(**NAMES[name]).id)
+
+
+def test_the_paper_keeps_its_name_too(): assert Recipe.paper('conv3', 'cifar100').name == 'colt-conv3-cifar100-41427333'
+
+
+def test_its_lines_and_tensors_are_read():
+    run, lines = RunFolder(OLDER), [json.loads(line) for line in (OLDER/'cycles.jsonl').read_text().splitlines()]
+    for record, line in zip(run.records(), lines, strict=True):
+        assert 'kept' not in line and record.kept == {n: all_ + some for n, (all_, some, _) in line['votes'].items()} # any
+        assert {k: v for k, v in json.loads(json.dumps(record.line())).items() if k != 'kept'} == line
+        cycle = run.cycle(record.cycle)
+        assert cycle.sparsity == record.sparsity and cycle.agreement == record.agreement and cycle.kept == record.kept
+        assert cycle.ticket().mask.keys() == run.ticket(record.cycle).mask.keys()
+    assert ending_of(run.records(), run.recipe).why == 'max_cycles' and run.recipe.overlap == 'any'
+
+
+def test_its_ticket_is_planted():
+    ticket = Ticket.load(OLDER/'tickets'/'cycle-002.safetensors')
+    net = create('lenet5', 10, (1, 8, 8), seed=5)
+    mask = ticket.plant(net, ('head',))
+    assert ticket.meta['versions']['colt'] == '0.1.0' and 0 < ticket.sparsity < .3
+    for n, m in mask.items(): assert torch.equal(net.get_parameter(n).detach(), ticket.init[n]) and not ticket.init[n][~m].any()
+
+
+def test_it_goes_on(old, capsys):
+    before, records = bytes_of(old.path), old.records()
+    assert colt_prune('--resume --name old --max_cycles 3'.split()) == 0
+    assert 'was made with' in capsys.readouterr().err                                   # and the last bits may differ
+    assert bytes_of(old.path).items() >= before.items()
+    further = RunFolder(old.path)
+    assert further.records()[:3] == records and [r.cycle for r in further.records()] == [0, 1, 2, 3]
+    assert further.records()[3].kept and further.recipe == replace(old.recipe, max_cycles=3)
+    assert colt_prune('--resume --name old --max_cycles 3 --lr 0.5'.split()) == 2       # another run
+    assert 'lr is 0.5 and was 0.02' in capsys.readouterr().err
+
+
+def test_it_is_compared_and_matched_and_its_tickets_are_transferred(old, capsys):
+    assert colt_prune('--match old --name rival --end_iter 1 --evaluate no'.split()) == 0
+    assert [r.sparsity for r in RunFolder('runs/rival').records()] == [r.sparsity for r in old.records()]
+    capsys.readouterr()
+    assert colt_compare('old rival --at 0,0.1'.split()) == 0
+    said = capsys.readouterr().out
+    assert '84.68 %' in said and 'IMP matched' in said and 'match' in said                # what 0.1.0 measured
+    assert colt_transfer('--from old --cycle 2 --part2 A --end_iter 1 --name moved'.split()) == 0
+    moved, = RunFolder('runs/moved').records()
+    assert moved.cycle == 2 and moved.sparsity == old.records()[2].sparsity
