@@ -7,15 +7,16 @@ __all__ = ['Collapse', 'next_mask', 'everything', 'is_done', 'cycles']
 
 # %% ../nbs/api/17_cycle.ipynb #4a7bde3f
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
 from torch import nn
 
-from .executors import FitJob, in_turn
+from .executors import Executor, FitJob, in_turn
 from .mask import Mask, Prunable, Shares, alive, layer_kept, prune
 from .partition import Part
+from .plans import Origin
 from .recipe import Recipe
 from .results import Cycle, Report
 from .rewind import snapshot
@@ -100,10 +101,11 @@ def cycles(
     parts:list[Part], # one: the lottery ticket; two or more: COLT
     recipe:Recipe,
     start:Cycle|None=None, # go on after this cycle (its runs are not needed)
-    train:Callable|None=None, # trains the networks of one cycle; by default, in turn, in `net`
+    train:Executor|None=None, # trains the networks of one cycle; by default, in turn, in `net`
     match:Sequence[Shares]=(), # follow a run instead of the ratios: its layers' sparsities in each cycle
     report:Report|None=None,
     head:str='head', # name of the last linear layer
+    origin:Origin|None=None, # told to `train`: where the recipe's images are found
 ) -> Iterator[Cycle]:
     """Yield one `Cycle` after the other until a target is reached (arXiv 2212.12770, section 3)
 
@@ -118,7 +120,7 @@ def cycles(
         if cycle: init, mask, n = cycle.init, next_mask(cycle), cycle.n + 1
         else: init, mask, n = snapshot(net), everything(net, prunable), 0
         if 0 < n < len(match): _check_path(mask, match[n], n)
-        runs = train([FitJob(part.name, recipe, init, mask, n) for part in parts], report)
+        runs = train([FitJob(part.name, recipe, init, mask, n, origin) for part in parts], report)
         rates = recipe.rates
         if n + 1 < len(match): rates = rates_towards(mask, match[n + 1], prunable.groups)
         votes = [prune(run.weights, mask, rates, prunable.scope, prunable.groups) for run in runs]

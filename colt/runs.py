@@ -256,7 +256,8 @@ def carry_out(
         last = records[-1] if records else None
         start = folder.cycle(last.cycle, last) if last else None
         spent = last.spent if last else _spent_before(folder)
-        for cycle in cycles(plan.net, plan.parts, recipe, start, train, plan.match, report, plan.head):
+        for cycle in cycles(plan.net, plan.parts, recipe, start, train, plan.match, report, plan.head,
+                            plan.origin):
             ticket = cycle.ticket(**provenance(recipe, plan.dataset, threads))
             results = _evaluate(plan, folder, cycle, ticket, report)
             record = record_of(cycle, plan.prunable.prune_rate(cycle.mask), spent, *results)

@@ -9,6 +9,7 @@ __all__ = ['to_input', 'evaluate', 'Dense']
 import ctypes, math
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -65,10 +66,12 @@ def _keep_memory():
         libc.mallopt(-1, 2**31 - 1) # M_TRIM_THRESHOLD
     except (OSError, AttributeError): pass
 
+_OPTIMIZERS: dict[str, Any] = {'adam': torch.optim.Adam, 'sgd': torch.optim.SGD} # as `colt.recipe` names them
+
 def _optimizer(parameters, recipe):
     settings = dict(lr=recipe.lr, weight_decay=recipe.weight_decay, fused=recipe.device != 'mps')
-    if recipe.optimizer == 'adam': return torch.optim.Adam(parameters, **settings)
-    return torch.optim.SGD(parameters, momentum=recipe.momentum, **settings)
+    if recipe.optimizer == 'sgd': settings['momentum'] = recipe.momentum
+    return _OPTIMIZERS[recipe.optimizer](parameters, **settings)
 
 # %% ../../nbs/api/11_dense.ipynb #224690ae
 def _laid_out_as(parameter, values):

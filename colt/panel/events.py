@@ -79,7 +79,6 @@ def _show_rest(view:View, state:str):
     session, console, path = view.session, view.console, view.folder.path
     failed = state == 'failed'
     text = _rest_text(session, view.worker)
-    view.form.set_enabled(not view.worker.busy)
     if view.records and not view.folder.exists():
         session.find(view.recipe)
         if failed: text = f"'{path}' is no longer there; Step begins it anew."

@@ -77,7 +77,6 @@ def _start(lab:'Lab', work, once):
         lab.curves, lab.event = {}, None # what was discarded is not drawn again
         lab.console.status.value = 'beginning …'
     lab.worker.start(once)
-    lab.form.set_enabled(not lab.worker.busy)
     set_buttons(lab)
 
 # %% ../../nbs/api/25i_lab.ipynb #fbdedcb2

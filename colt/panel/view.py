@@ -55,17 +55,19 @@ def status(view:'View') -> str:
     return work if view.follows else f'{work}<br>{done}'
 
 def set_buttons(view:'View'):
-    "Say what can be pressed now"
+    "Say what can be typed and pressed now; page and worker do so in turn, and the last one sees the last state"
     worker, record, console = view.worker, view.record, view.console
-    can, idle = not view.problem, not worker.busy
-    if idle: more = can and view.session.ending is None
-    else: more = worker.state == 'paused' or worker.work == view.session.work # a ticket has no next cycle
-    untrained = record is not None and record.ticket is None and view.session.net is None
-    console.step.disabled = console.play.disabled = not more
-    console.pause.disabled = worker.state != 'running'
-    console.stop.disabled = idle
-    console.save_ticket.disabled = console.save_figure.disabled = record is None
-    console.train_ticket.disabled = not (can and idle and untrained)
+    with view.setting:
+        can, idle = not view.problem, not worker.busy
+        if idle: more = can and view.session.ending is None
+        else: more = worker.state == 'paused' or worker.work == view.session.work # a ticket has no next cycle
+        untrained = record is not None and record.ticket is None and view.session.net is None
+        view.form.set_enabled(idle)
+        console.step.disabled = console.play.disabled = not more
+        console.pause.disabled = worker.state != 'running'
+        console.stop.disabled = idle
+        console.save_ticket.disabled = console.save_figure.disabled = record is None
+        console.train_ticket.disabled = not (can and idle and untrained)
 
 # %% ../../nbs/api/25g_view.ipynb #0b30ea45
 def _draw(view:'View'):
@@ -102,7 +104,7 @@ class View:
         self.worker = worker
         self.console = Console()
         self.sheet = LiveFigure()
-        self.timers = Timers()
+        self.timers, self.setting = Timers(), threading.RLock()
         self.curves: dict[str, Curve] = {} # partition -> its losses in the training at work
         style = widgets.HTML(f"<style>{(files('colt.panel')/'panel.css').read_text('utf-8')}</style>")
         self.box = widgets.VBox([style, form.box, self.console.box, self.sheet, self.console.foot])

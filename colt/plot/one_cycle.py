@@ -12,7 +12,8 @@ import plotly.graph_objects as go
 
 from .forecast import Run, lines
 from .layer import Image, filter_map, layer_name, magnitude_traces
-from .page import PERCENT, UPSIDE_DOWN, Others, add_placeholders, draw_run, empty_page, fill, votes_key
+from .page import PERCENT, UPSIDE_DOWN, Others
+from .page import add_placeholders, axes_number, draw_run, empty_page, fill, votes_key
 from .run import vote_traces
 from .style import GREY, key, partition_key, partition_line, short_name
 from ..records import Record
@@ -64,7 +65,7 @@ def _draw_losses(fig, record, curves):
 
 # %% ../../nbs/api/24f_one_cycle.ipynb #93599a34
 _TILES = {'visible': False, 'constrain': 'domain', 'constraintoward': 'left'}
-_DOWNWARDS = {'constraintoward': 'top', 'autorange': 'reversed', 'scaleanchor': 'x7'}
+_DOWNWARDS = {'constraintoward': 'top', 'autorange': 'reversed'}
 
 def _draw_filters(fig, cycle, layer, image):
     "The weights of a layer, each in its place"
@@ -72,7 +73,8 @@ def _draw_filters(fig, cycle, layer, image):
     shown, of, names = tiles.meta['shown'], tiles.meta['of'], dict(tiles.meta['key'])
     what = 'filters' if cycle.mask[layer].ndim == 4 else 'rows'
     title = f'{short_name(layer)}: {shown:,} of {of:,} {what}'
-    fill(fig, 'filters', [tiles], title, key(names), _TILES, _TILES | _DOWNWARDS)
+    square = {'scaleanchor': f"x{axes_number(fig, 'filters')}"}
+    fill(fig, 'filters', [tiles], title, key(names), _TILES, _TILES | _DOWNWARDS | square)
 
 def _draw_magnitudes(fig, cycle, layer):
     "How large the weights of a layer are"
@@ -103,10 +105,11 @@ def draw_cycle(
         layer = layer_name(cycle, layer or ''.join(layers[:1]))
         _draw_filters(fig, cycle, layer, image)
         _draw_magnitudes(fig, cycle, layer)
-    if record.parts: fig.update_layout(shapes=[_frame(record, n) for n in (3, 5)]) # in survival and overlap
+    by_cycle = [axes_number(fig, place) for place in ('survival', 'overlap')]
+    if record.parts: fig.update_layout(shapes=[_around(record, axis) for axis in by_cycle])
     return fig
 
-def _frame(record, axis):
+def _around(record, axis):
     "A frame around a cycle"
     return dict(
         type='rect', line_color=GREY, line_width=3,

@@ -13,15 +13,12 @@ import plotly.graph_objects as go
 
 from .one_cycle import draw_cycle
 from .forecast import Run, lines
-from .page import Others, draw_run
+from .page import Others, axes_number, draw_run
 
 # %% ../../nbs/api/24g_slider.ipynb #12b2b88d
-_LOSSES = '' # plotly's number of the axes of the losses: they are the first
-_MAGNITUDES = '6'
-
-def _fixed_axis(pages, number, letter):
+def _fixed_axis(pages, place, letter):
     "An axis that is long enough for these pages; nothing if no curve is there"
-    values = []
+    values, number = [], axes_number(pages[-1], place)
     for page in pages:
         for trace in page.select_traces({'type': 'scatter', 'xaxis': f'x{number}'}):
             values += [v for v in trace[letter] if v is not None]
@@ -30,7 +27,7 @@ def _fixed_axis(pages, number, letter):
 def _frame(page, name, moving, titles, still):
     "The part of a page that belongs to its cycle"
     layout = {'shapes': page.layout.shapes, 'annotations': page.layout.annotations[:titles] + still}
-    layout |= _fixed_axis([page], _MAGNITUDES, 'y')
+    layout |= _fixed_axis([page], 'magnitudes', 'y')
     return {'name': name, 'data': page.data[:moving], 'traces': list(range(moving)), 'layout': layout}
 
 # %% ../../nbs/api/24g_slider.ipynb #796203b4
@@ -71,7 +68,7 @@ def story(
     fig = draw_run(pages[-1], records, beside)
     still = fig.layout.annotations[titles:]
     fig.frames = [_frame(page, name, moving, titles, still) for page, name in zip(pages, names)]
-    for number, letter in ((_LOSSES, 'x'), (_LOSSES, 'y'), (_MAGNITUDES, 'x')):
-        fig.update_layout(_fixed_axis(pages, number, letter))
-    fig.update_layout(_fixed_axis([fig], _MAGNITUDES, 'y'))
+    for place, letter in (('losses', 'x'), ('losses', 'y'), ('magnitudes', 'x')):
+        fig.update_layout(_fixed_axis(pages, place, letter))
+    fig.update_layout(_fixed_axis([fig], 'magnitudes', 'y'))
     return _add_slider(fig, names)
