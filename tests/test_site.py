@@ -9,7 +9,7 @@ from functools import partial
 from html import unescape
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, ModuleType
 from urllib.parse import unquote, urldefrag, urljoin
 
 import pages
@@ -264,7 +264,8 @@ def test_the_reference_has_every_public_name(site):
         module = import_module(name)
         if f.relative_to(TOP/'colt').as_posix() not in notebooks: continue               # a package without a door of its own
         page = (out/'api'/notebooks[f.relative_to(TOP/'colt').as_posix()]).with_suffix('.html').read_text()
-        public = [n for n in module.__all__ if getattr(getattr(module, n), '__module__', name) == name] # a door's other names have their own page
+        named = {n: thing for n in module.__all__ if not isinstance(thing := getattr(module, n), ModuleType)}
+        public = [n for n, thing in named.items() if getattr(thing, '__module__', name) == name] # a door's other names have their own page
         classes = {n: c for n in public if isinstance(c := getattr(module, n), type)}
         methods = [f'{n}.{m}' for n, c in classes.items() for m, thing in vars(c).items() if m[0] != '_' and isinstance(thing, FunctionType | property)]
         assert [n for n in [*public, *methods] if f'id="{module.__name__}.{n}"' not in page] == [], f.stem

@@ -114,9 +114,15 @@ def _function(node, thing, source, kind='function', of=''):
     return directive(kind, f'{of}{node.name}({args}){back}', [said, '', *(f for f in fields(thing) if f != f':returns: {said}')])
 
 
+def _column(node):
+    "A field of a class; of one that has a rule beside its default (`colt.recipe`), the default"
+    if isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == '_setting': node.value = node.value.args[0]
+    return ast.unparse(node)
+
+
 def _class(node, thing, source):
     methods = [n for n in node.body if isinstance(n, ast.FunctionDef)]
-    init, columns = next((n for n in methods if n.name == '__init__'), None), [ast.unparse(n) for n in node.body if isinstance(n, ast.AnnAssign)]
+    init, columns = next((n for n in methods if n.name == '__init__'), None), [_column(n) for n in node.body if isinstance(n, ast.AnnAssign)]
     args = signature(init)[0] if init else ', '.join(columns if is_dataclass(thing) else [])
     inner = [_function(m, vars(thing)[m.name], source, 'method') for m in methods if not m.name.startswith('_') and m.name in vars(thing)]
     return directive('class', f'{node.name}({args})', [remark(node, source), '', *fields(thing), '', *inner], 4)
