@@ -88,15 +88,14 @@ def _momenta(optimizer, scaler):
 def _load_momenta(optimizer, scaler, momenta):
     "Put back what `_momenta` gave"
     parameters = optimizer.param_groups[0]['params']
-    of_scaler = {}
+    state: dict[int, dict[str, Tensor]] = {}
     for name, v in momenta.items():
         i, _, k = name.partition('/')
-        if i == 'scaler':
-            of_scaler[k] = v.item()
-            continue
+        if i == 'scaler': continue
         p = parameters[int(i)]
-        optimizer.state[p][k] = _laid_out_as(p if v.shape == p.shape else v, v)
-    scaler.load_state_dict(of_scaler)
+        state.setdefault(int(i), {})[k] = _laid_out_as(p if v.shape == p.shape else v, v)
+    optimizer.load_state_dict(optimizer.state_dict() | {'state': state}) # which knows on which device each belongs
+    scaler.load_state_dict({k: momenta[f'scaler/{k}'].item() for k in scaler.state_dict()})
 
 # %% ../../nbs/api/11_dense.ipynb #21d2f4a5
 class Dense:
