@@ -7,13 +7,14 @@ BIN     := .venv/bin
 API     := $(sort $(wildcard nbs/*.ipynb nbs/*/*.ipynb))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run lab test quick lint check export notebooks lessons docs dist clean
+.PHONY: help setup run lab test quick lint check torture export notebooks lessons docs dist clean
 
 help:
 	@echo 'make run        find a COLT ticket on handwritten digits (ARGS="--sparsity 0.98" adds flags)'
 	@echo 'make lab        see tickets being made, in JupyterLab (ARGS="--voila" for the panel alone)'
 	@echo 'make test       every test: style, types, notebooks, and tests/'
 	@echo 'make quick      the quicker tests: no browser and no lessons'
+	@echo 'make torture    attack runs and files for an hour: kills, full disks, races, changed bytes'
 	@echo 'make check      exactly what continuous integration does'
 	@echo 'make setup      install the package and what it is made with into .venv'
 	@echo 'make export     the module, the README and the tour from the notebooks'
@@ -60,6 +61,9 @@ test: lint
 
 quick: lint
 	$(BIN)/pytest -n 2 -m 'not slow'
+
+torture: setup
+	$(BIN)/python tests/torture.py
 
 check:
 	bash .ci/run

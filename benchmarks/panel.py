@@ -26,7 +26,7 @@ from pathlib import Path
 from colt.panel import Lab
 from colt.panel.events import show_settings
 from colt.plans import plan
-from colt.runs import carry_out, create_run
+from colt.runs import create_run, execute
 from colt.recipe import Recipe
 here = Path(tempfile.mkdtemp())
 recipes = {'conv3, 4 cycles': Recipe.default('conv3', max_cycles=3, evaluate='no'), 'fc1, 11 short cycles': Recipe.default('fc1', evaluate='no'),
@@ -37,7 +37,7 @@ found = {name: [] for name in recipes}
 PLAY = '''
 def plain(r, name, turn):
     folder = create_run(p := plan(r), here/f'plain-{name}-{turn}')
-    began = time.perf_counter(); list(carry_out(p, folder, keep=True))
+    began = time.perf_counter(); list(execute(p, folder, keep=True))
     return time.perf_counter() - began
 def seen(r, name, turn):
     lab = labs[name]
@@ -74,8 +74,8 @@ for curve in curves.values():
 def look():
     for n in [*range(40), *range(39, -1, -1)]:
         lab.back(n)
-        lab.sheet.moving = 4 # as if it trained: in an hour of play the losses move 7,200 times, and the words 18,000 times
-        for i in range(9): lab.sheet.move_losses(curves)
+        lab.live.loss_count = 4 # as if it trained: in an hour of play the losses move 7,200 times, and the words 18,000 times
+        for i in range(9): lab.live.update_losses(curves)
         for i in range(22): lab.console.status.value = f'{n} {i}'
     gc.collect()
     return psutil.Process().memory_info().rss/1e6
@@ -84,7 +84,7 @@ CHANGE = '''(selector) => { window.changed = null; const began = performance.now
     new MutationObserver((_, o) => { window.changed ??= performance.now() - began; o.disconnect() })
         .observe(document.querySelector(selector), {childList: true, subtree: true, characterData: true}) }'''
 HELD = '''() => { window.held = null; const lab = document.querySelector('.colt-lab'), began = performance.now()
-    const held = () => lab.querySelector('.colt-notice').textContent.includes('Held')
+    const held = () => lab.querySelector('.colt-notice').textContent.includes('Paused.')
     const look = new MutationObserver(() => { if (held()) { window.held = performance.now() - began; look.disconnect() } })
     look.observe(lab, {childList: true, subtree: true, characterData: true})
     for (const b of lab.querySelectorAll('button')) if (b.textContent.trim() == 'Pause') b.click() }'''

@@ -3,7 +3,7 @@
     python benchmarks/pictures.py
 
 2,000 pictures of Tiny ImageNet's size are loaded into memory, and 2,000 of ImageNet's usual size (500 x 375) go by in batches of 100, once cut to the
-middle and once zoomed. They are photographs (parts of the two that come with scikit-learn) in a temporary folder, which the system has in its cache.
+middle and once zoomed. They are photographs (partitions of the two that come with scikit-learn) in a temporary folder, which the system has in its cache.
 Each line is a process of its own: images a second, MB before, the most MB while at work, and the most MB of any of its workers.
 """
 import argparse

@@ -24,7 +24,7 @@ RUNS = {
 CALL = 'import sys; from colt import cli; sys.exit(getattr(cli, "colt_" + sys.argv[1])(sys.argv[2:]))'
 
 
-def carry_out(checkout, out):
+def execute(checkout, out):
     "The eight runs, made by the package in a checkout"
     for name, line in RUNS.items():
         command = [sys.executable, '-c', CALL, *line.split(), '--name', name, '--out', str(out), '--threads', '1']
@@ -58,7 +58,7 @@ def main():
     outs = [top/'before', top/'after']
     for checkout, out in zip(args.checkouts, outs, strict=True):
         out.mkdir(parents=True)
-        carry_out(checkout, out)
+        execute(checkout, out)
     wrong = 0
     for name in RUNS:
         found, n = differing(outs[0]/name, outs[1]/name)

@@ -53,9 +53,9 @@ def main(seconds='3'):
     for arch, dataset in NETWORKS:
         alone = [measure(arch, dataset, way, seconds) for way in WAYS]
         with subprocess.Popen([sys.executable, __file__, 'busy']) as other:
-            try: beside = [measure(arch, dataset, way, seconds) for way in WAYS]
+            try: baselines = [measure(arch, dataset, way, seconds) for way in WAYS]
             finally: other.kill()
-        print(f"{f'{arch}, {dataset}':<22}" + ''.join(f'{ms:>22.2f}' for ms in alone + beside), flush=True)
+        print(f"{f'{arch}, {dataset}':<22}" + ''.join(f'{ms:>22.2f}' for ms in alone + baselines), flush=True)
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ from . import recipe as recipe
 from . import augment as augment
 from . import results as results
 from . import engines as engines
+from . import checkpoint as checkpoint
 from . import train as train
 from . import threads as threads
 from . import executors as executors
@@ -19,6 +20,7 @@ from . import cycle as cycle
 from . import transfer as transfer
 from . import records as records
 from . import plans as plans
+from . import recording as recording
 from . import runs as runs
 from . import transfers as transfers
 from . import resume as resume
@@ -34,7 +36,7 @@ from .data import from_folder as from_folder
 from .data import load as load
 from .data import split as split
 from .models import create as create
-from .partition import Part as Part
+from .partition import Partition as Partition
 from .partition import at_random as at_random
 from .partition import by_class as by_class
 from .mask import apply_ as apply_
@@ -51,7 +53,7 @@ from .recipe import SettingError as SettingError
 from .results import Cycle as Cycle
 from .results import FitResult as FitResult
 from .results import Progress as Progress
-from .train import Checkpoint as Checkpoint
+from .checkpoint import Checkpoint as Checkpoint
 from .train import evaluate as evaluate
 from .train import fit as fit
 from .threads import using_threads as using_threads
@@ -63,15 +65,15 @@ from .transfer import train_ticket as train_ticket
 from .records import Record as Record
 from .records import RunFolder as RunFolder
 from .plans import plan as plan
-from .runs import carry_out as carry_out
 from .runs import create_run as create_run
+from .runs import execute as execute
 from .runs import resume_run as resume_run
-from .transfers import carry_over as carry_over
+from .transfers import execute_transfer as execute_transfer
 from .transfers import plan_transfer as plan_transfer
+from .plot import animate_run as animate_run
 from .plot import compare_figure as compare_figure
 from .plot import cycle_figure as cycle_figure
 from .plot import run_figure as run_figure
-from .plot import story as story
 from .panel import Lab as Lab
 
 PUBLIC: dict[str, list[str]]

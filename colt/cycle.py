@@ -14,13 +14,13 @@ import torch
 from torch import nn
 
 from .executors import Executor, FitJob, in_turn
-from .mask import Mask, Prunable, Shares, alive, layer_kept, prune
-from .partition import Part
+from .mask import Mask, Prunable, Shares, count_kept, layer_kept, prune
+from .partition import Partition
 from .plans import Origin
 from .recipe import Recipe
 from .results import Cycle, Report
 from .rewind import snapshot
-from .schedule import Ending, collapsed, off_path, prunable_of, rates_towards, reached
+from .schedule import Ending, check_match, collapsed, off_path, prunable_of, rates_towards, reached
 
 # %% ../nbs/api/17_cycle.ipynb #20e32a6a
 class Collapse(RuntimeError):
@@ -35,33 +35,22 @@ class Collapse(RuntimeError):
 def next_mask(
     cycle:Cycle, # with its votes
 ) -> Mask:
-    "What enough votes keep; raise `Collapse` if that empties a layer, or is what there was"
+    "The mask that enough votes keep; raise `Collapse` if it empties a layer, or is the same as before"
     count = cycle.count
-    assert count, 'nobody voted'
-    ending = collapsed(count.unpruned, count.kept(cycle.need), count.kept())
-    if ending: raise Collapse(_why_collapsed(cycle, ending), ending)
-    return count.mask(cycle.need)
-
-def _why_collapsed(cycle, ending):
-    "In words, with the way out"
-    n = cycle.n
-    why = f'cycle {n} removes nothing: no weight was pruned by enough votes'
+    assert count, 'this cycle has no votes'
+    ending = collapsed(count.unpruned, count.kept(cycle.min_votes), count.kept())
+    if not ending: return count.mask(cycle.min_votes)
     way = 'prune more in each cycle, or let more votes be needed (overlap all)'
-    if ending.layers:
-        layer = ending.layers[0]
-        last = cycle.count.unpruned[layer]
-        why = (f"layer '{layer}' has no weight left after cycle {n}: "
-               f'its last {last} did not survive the vote')
-        way = 'prune less in each cycle, or layer by layer (prune_strategy local)'
-    return (f'{why}. The last good ticket is that of cycle {n}, sparsity {cycle.sparsity:.4f}; '
-            f'to get further, {way}')
+    if ending.layers: way = 'prune less in each cycle, or layer by layer (prune_strategy local)'
+    raise Collapse(f'pruning cannot continue after cycle {cycle.n}: {ending}. The last good ticket is that of '
+                   f'cycle {cycle.n}, sparsity {cycle.sparsity:.4f}; to get further, {way}', ending)
 
 # %% ../nbs/api/17_cycle.ipynb #b61397f8
 def everything(
     net:nn.Module,
     prunable:Prunable,
 ) -> Mask: # on the device of the network
-    "The mask of cycle 0: all that a run may prune, unpruned"
+    "The mask of cycle 0: it keeps all that the run may prune"
     params = {n: net.get_parameter(n) for n in prunable.sizes}
     return {n: torch.ones(p.shape, dtype=torch.bool, device=p.device) for n, p in params.items()}
 
@@ -69,60 +58,59 @@ def is_done(
     cycle:Cycle,
     prunable:Prunable,
     recipe:Recipe,
-    match:Sequence[Shares]=(), # of the run that is followed: its layers' sparsities in each cycle
+    match:Sequence[Shares]=(), # for each cycle of the run that is followed: parameter name -> sparsity
 ) -> bool:
     "Whether `cycle` has reached one of the recipe's targets, or the end of the run that it follows"
     prune_rate = prunable.prune_rate(cycle.mask)
     return reached(cycle.n, cycle.sparsity, prune_rate, recipe, len(match)) is not None
 
+# %% ../nbs/api/17_cycle.ipynb #9e79eda9
+def _check_partitions(partitions, recipe):
+    "Raise `ValueError` unless each has its own name; warn about votes on the head"
+    names = [partition.name for partition in partitions]
+    if not names or len({*names}) < len(names):
+        raise ValueError(f'cycles: partitions are named {names}; give one or more, each with another name')
+    if recipe.output_prune_ratio and len(names) > 1:
+        warnings.warn(f'output_prune_ratio {recipe.output_prune_ratio}: the outputs of the head mean other classes in '
+                      f'each of the {len(names)} partitions, so the overlap of their votes on the head means little; '
+                      'and the fresh head of a ticket on all classes is not pruned', stacklevel=3)
+
 def _check_path(mask, layers, n):
-    "Raise `ValueError` if a run that follows another has left its path"
+    "Raise `ValueError` unless the mask of cycle `n` keeps as many weights as the run that is followed"
     sizes = {name: m.numel() for name, m in mask.items()}
     if off_path(layer_kept(mask), sizes, layers):
-        raise ValueError(f'match: cycle {n} of this run would have {alive(mask):,} weights, and the '
-                         'other run has another number; it has gone on since, or is another run: '
-                         'begin a new run that matches it')
-
-def _check_parts(parts, recipe):
-    "Raise `ValueError` unless each has its own name; warn if votes on the head mean little"
-    names = [part.name for part in parts]
-    if not names or len({*names}) < len(names):
-        raise ValueError(f'cycles: parts are named {names}; '
-                         'there must be one or more, each with a name of its own')
-    if recipe.output_prune_ratio and len(parts) > 1:
-        warnings.warn(f'output_prune_ratio {recipe.output_prune_ratio}: the outputs of the head '
-                      f'mean other classes in each of the {len(parts)} partitions, so what their votes '
-                      'have in common there means little, and the fresh head of a ticket '
-                      'on the whole task is not pruned', stacklevel=3)
+        raise ValueError(f'match: cycle {n} of this run would have {count_kept(mask):,} weights, and the other run has '
+                         'another number; it was continued or replaced: begin a new run that matches it')
 
 # %% ../nbs/api/17_cycle.ipynb #721112dd
 def cycles(
     net:nn.Module, # its weights are θ0; with an output for each class of a partition; trained in place
-    parts:list[Part], # one: the lottery ticket; two or more: COLT
+    partitions:list[Partition], # one: IMP; two or more: COLT
     recipe:Recipe,
-    start:Cycle|None=None, # go on after this cycle (its runs are not needed)
-    train:Executor|None=None, # trains the networks of one cycle; by default, in turn, in `net`
-    match:Sequence[Shares]=(), # follow a run instead of the ratios: its layers' sparsities in each cycle
+    start:Cycle|None=None, # continue after this cycle; its `runs` may be empty
+    train:Executor|None=None, # trains the networks of a cycle; by default, in turn, in `net`
+    match:Sequence[Shares]=(), # follow another run instead of the ratios: parameter name -> sparsity in each cycle
     report:Report|None=None,
     head:str='head', # name of the last linear layer
-    origin:Origin|None=None, # told to `train`: where the recipe's images are found
+    origin:Origin|None=None, # where the recipe's images are found; `train` may need it
 ) -> Iterator[Cycle]:
     """Yield one `Cycle` after the other until a target is reached (arXiv 2212.12770, section 3)
 
-    Raise `ValueError` for a target out of reach, `Collapse` if no mask can follow.
+    Raise `ValueError` for a target out of reach, `Collapse` if pruning can't continue.
     """
     prunable = prunable_of(net, recipe, head)
-    _check_parts(parts, recipe)
+    _check_partitions(partitions, recipe)
+    if match: check_match(match[0], prunable)
     net.to(recipe.device)
-    if train is None: train = in_turn(net, parts)
-    cycle = replace(start, need=recipe.need) if start else None
+    if train is None: train = in_turn(net, partitions)
+    cycle = replace(start, min_votes=recipe.min_votes) if start else None
     while cycle is None or not is_done(cycle, prunable, recipe, match):
         if cycle: init, mask, n = cycle.init, next_mask(cycle), cycle.n + 1
         else: init, mask, n = snapshot(net), everything(net, prunable), 0
         if 0 < n < len(match): _check_path(mask, match[n], n)
-        runs = train([FitJob(part.name, recipe, init, mask, n, origin) for part in parts], report)
+        results = train([FitJob(partition.name, recipe, init, mask, n, origin) for partition in partitions], report)
         rates = recipe.rates
         if n + 1 < len(match): rates = rates_towards(mask, match[n + 1], prunable.groups)
-        votes = [prune(run.weights, mask, rates, prunable.scope, prunable.groups) for run in runs]
-        cycle = Cycle(n, init, mask, tuple(runs), tuple(votes), recipe.need)
+        votes = [prune(result.weights, mask, rates, prunable.scope, prunable.groups) for result in results]
+        cycle = Cycle(n, init, mask, tuple(results), tuple(votes), recipe.min_votes)
         yield cycle

@@ -26,7 +26,7 @@ def same_bits(a, b):
 
 
 def without_seconds(path):
-    return [json.loads(line, object_hook=lambda d: {k: v for k, v in d.items() if k != 'seconds'})
+    return [json.loads(line, object_hook=lambda d: {k: v for k, v in d.items() if k not in ('seconds', 'digest')})
             for line in (path/'cycles.jsonl').read_text().splitlines()]
 
 
@@ -49,7 +49,8 @@ def test_the_folder_has_the_promised_format(process, tmp_path):
         assert r['layers'] == pytest.approx({n: d/ticket.mask[n].numel() for n, d in dead.items()})
         assert all(torch.equal(ticket.init[n], torch.where(ticket.mask[n], v, 0) if n in ticket.mask else v) for n, v in init.items())
         assert set(r) == {'cycle', 'sparsity', 'prune_rate', 'layers', 'votes', 'kept', 'agreement', 'parts',
-                          'samples_seen', 'ticket'}
+                          'samples_seen', 'ticket', 'recipe', 'files'}
+        assert set(r['files']) == {'tickets', 'votes'} and r['recipe'] == RunFolder(folder).recipe.id
         assert set(r['agreement']) == {'all', 'layers', 'chance', 'chances'} and set(r['ticket']) == {'valid_accuracy', 'test_accuracy'}
         assert [p['name'] for p in r['parts']] == ['0-4', '5-9'] and r['parts'][1]['classes'] == list('56789')
         assert set(r['parts'][0]) == {'name', 'classes', 'valid_accuracy', 'test_accuracy', 'best_epoch', 'epochs', 'samples', 'history'}
@@ -81,7 +82,8 @@ def test_colt_of_one_partition_is_lth(prune, tmp_path):
     assert prune(f'{SMALL} --prune_type colt --partition 1 --name colt').returncode == 0
     assert prune(f'{SMALL} --prune_type lth --name lth').returncode == 0
     colt, lth = (RunFolder(tmp_path/'runs'/n) for n in ('colt', 'lth'))
-    assert without_seconds(colt.path) == without_seconds(lth.path) and colt.records()[0].agreement is None
+    def measured(run): return [line | dict(recipe=None, files=None) for line in without_seconds(run.path)]
+    assert measured(colt) == measured(lth) and colt.records()[0].agreement is None
     for n in range(len(colt.records())):
         a, b = colt.ticket(n), lth.ticket(n)
         assert all(torch.equal(a.init[k], b.init[k]) for k in a.init) and all(torch.equal(a.mask[k], b.mask[k]) for k in a.mask)
@@ -116,7 +118,7 @@ def test_an_interrupt_says_how_to_go_on(interruptible, tmp_path):
     process.send_signal(signal.SIGINT)
     _, complaint = process.communicate(timeout=60)
     assert process.returncode == 1 and complaint.count('\n') == 1
-    assert complaint.startswith('colt-prune: interrupted; go on with: ') and complaint.endswith('colt-prune --resume --name stopped\n')
+    assert complaint.startswith('colt-prune: interrupted; resume with: ') and complaint.endswith('colt-prune --resume --name stopped\n')
 
 
 def test_lth_follows_the_sparsities_of_another_run(prune, tmp_path):
@@ -124,7 +126,7 @@ def test_lth_follows_the_sparsities_of_another_run(prune, tmp_path):
     assert prune('--match leader --name follower').returncode == 0
     leader, follower = (RunFolder(tmp_path/'runs'/n).records() for n in ('leader', 'follower'))
     assert [r.sparsity for r in leader] == [r.sparsity for r in follower]
-    assert [len(r.parts) for r in follower] == [1]*len(leader)
+    assert [len(r.partitions) for r in follower] == [1]*len(leader)
     assert prune('--match runs/leader --name other --prune_type lth').returncode == 0
     assert same_bits(tmp_path/'runs/follower', tmp_path/'runs/other')
 
@@ -216,7 +218,7 @@ def test_the_originals_spelling_is_understood(prune, tmp_path):
     done = prune(f'{flags} --name old')
     assert done.returncode == 0, done.stderr
     last = RunFolder(tmp_path/'runs/old').records()[-1]
-    assert last.prune_rate >= 20 and 'body.0.bias' in last.layers and last.parts[0].epochs == 2
+    assert last.prune_rate >= 20 and 'body.0.bias' in last.layers and last.partitions[0].epochs == 2
     warned = prune('--arch_type fc1 --end_iter 1 --output_prune_ratio 0.1 --max_cycles 0 --name head')
     assert warned.returncode == 0 and warned.stderr.count('\n') == 1 and 'warning: output_prune_ratio' in warned.stderr
 
@@ -228,6 +230,6 @@ def test_the_report_opens_offline(prune, tmp_path, browser):
                            '--host-resolver-rules=MAP * ~NOTFOUND', '--virtual-time-budget=10000', '--dump-dom',
                            f'file://{tmp_path}/runs/run/report.html'], capture_output=True, text=True, timeout=120, check=True).stdout
     drawn = page[page.rindex('class="plot-container'):]
-    for text in ('Test accuracy', 'part 0-4', 'part 5-9', 'votes agree', 'by chance', 'body.1',
+    for text in ('Test accuracy', 'partition 0-4', 'partition 5-9', 'mask overlap', 'by chance', 'body.1',
                  'body.3'): assert text in drawn
     assert drawn.count('class="trace scatter') >= 5

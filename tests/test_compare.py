@@ -11,13 +11,14 @@ from torch import nn
 
 import colt.cli.compare
 from colt.cli import colt_compare, colt_prune, compare_parser, lab_parser, parser, transfer_parser
-from colt.compare import kinds_of, missing
+from colt.compare import group_replicates, missing
 from colt.data import load
+from colt.files import seal
 from colt.plot import accuracy_traces, compare_figure, run_figure
 from colt.plans import plan
 from colt.records import Accuracy, RunFolder
 from colt.resume import runs_in
-from colt.runs import carry_out, create_run
+from colt.runs import execute, create_run
 
 FAST = '--arch_type fc1 --end_iter 2 --linear_prune_ratio 0.4 --sparsity 0.9 --controls shuffle'
 IMP = dict(prune_type='lth', partition=1)
@@ -54,11 +55,11 @@ def compare(capsys):
 @pytest.fixture
 def trained(monkeypatch):
     "The tickets that the command trains"
-    found, judge = [], colt.cli.compare.judge
+    found, evaluate_ticket = [], colt.cli.compare.evaluate_ticket
     def watched(plan, folder, n, report=None):
         found.append((folder.path.name, n))
-        return judge(plan, folder, n, report)
-    monkeypatch.setattr(colt.cli.compare, 'judge', watched)
+        return evaluate_ticket(plan, folder, n, report)
+    monkeypatch.setattr(colt.cli.compare, 'evaluate_ticket', watched)
     return found
 
 
@@ -71,8 +72,10 @@ def alike(runs, name, like, seed=0, change=lambda r: r, **settings):
     shutil.copytree(runs/like, folder)
     about = json.loads((folder/'recipe.json').read_text())
     about['recipe'] |= dict(seed=seed, **settings)
-    (folder/'recipe.json').write_text(json.dumps(about))
-    write_records(folder, [change(r) for r in RunFolder(folder).records()])
+    records = RunFolder(folder).records()
+    (folder/'recipe.json').write_text(json.dumps(seal(about)))
+    made = RunFolder(folder).recipe.id
+    write_records(folder, [replace(change(r), recipe=made) for r in records])
     return RunFolder(folder)
 
 
@@ -112,15 +115,15 @@ def test_only_tickets_of_consecutive_cycles_are_joined(runs, evaluated):
         assert joined(shown, {n: n for n in range(5)}) == expected
     place_of = {n: -math.log10(.6**n) for n in range(5)}
     for group in [first], three:
-        panel = [t for t in compare_figure(kinds_of(group)).data if t.yaxis == 'y' and not t.name and t.fill is None]
+        panel = [t for t in compare_figure(group_replicates(group)).data if t.yaxis == 'y' and not t.name and t.fill is None]
         assert joined(panel, place_of) == expected
 
 
 def test_no_axis_of_accuracies_goes_beyond_100(runs):
-    def perfect(r): return replace(r, ticket=ticket(1.), parts=tuple(replace(p, test_accuracy=1.) for p in r.parts))
+    def perfect(r): return replace(r, ticket=ticket(1.), partitions=tuple(replace(p, test_accuracy=1.) for p in r.partitions))
     best = alike(runs, 'best', 'each', change=perfect)
     wide = [alike(runs, f'wide-{s}', 'each', seed=s, lr=.5, change=always(1. if s else .2)) for s in range(3)]
-    for figure in run_figure(best), compare_figure(kinds_of([best])), compare_figure(kinds_of(wide)):
+    for figure in run_figure(best), compare_figure(group_replicates([best])), compare_figure(group_replicates(wide)):
         low, high = figure.layout.yaxis.range
         assert 0 <= low < high <= 100
         lines = [t for t in figure.data if t.type == 'scatter' and t.yaxis == 'y']
@@ -133,7 +136,7 @@ def test_groups_are_named_by_their_method_and_by_what_tells_them_apart(runs):
         'a': {}, 'b': dict(partition=3), 'c': dict(lr=.5), 'd': IMP, 'e': IMP | dict(match='a'),
         'f': IMP | dict(match='c'), 'g': dict(partition_by='random'), 'h': dict(overlap='any')}
     made = {name: alike(runs, name, 'each', **changes) for name, changes in settings.items()}
-    def names(chosen): return [k.name for k in kinds_of([made[n] for n in chosen])]
+    def names(chosen): return [k.name for k in group_replicates([made[n] for n in chosen])]
     usual = f"lr {made['a'].recipe.lr:g}"
     assert names('ade') == ['COLT', 'IMP', 'IMP matched']
     assert names('abd') == ['COLT, 2 partitions', 'COLT, 3 partitions', 'IMP']
@@ -158,7 +161,7 @@ def test_fewer_than_three_seeds_have_points_and_no_interval(runs, compare, n):
     mine, other = table_of(out)
     assert (code, err, mine[1:3], other[1:3]) == (0, '', ['COLT', str(n)], ['IMP', str(n)])
     page = next(runs.glob('compare-colt-0*/compare.html')).read_text()
-    figure = compare_figure(kinds_of([RunFolder(runs/name) for name in names]))
+    figure = compare_figure(group_replicates([RunFolder(runs/name) for name in names]))
     panel = [t for t in figure.data if t.yaxis == 'y' and t.legendgroup == 'COLT' and not t.name]
     points = sorted({round(t.y[0], 6) for t in panel if t.fill is None})
     if n < 3:
@@ -221,14 +224,14 @@ def test_fill_looks_for_mistakes_before_it_trains(runs, compare, trained):
 
 
 def test_an_interrupted_fill_keeps_what_it_has(runs, compare, monkeypatch):
-    judge, calls = colt.cli.compare.judge, []
+    evaluate_ticket, calls = colt.cli.compare.evaluate_ticket, []
     def interrupted(plan, folder, n, report=None):
         calls.append(n)
         if len(calls) == 2: raise KeyboardInterrupt
-        return judge(plan, folder, n, report)
-    monkeypatch.setattr(colt.cli.compare, 'judge', interrupted)
+        return evaluate_ticket(plan, folder, n, report)
+    monkeypatch.setattr(colt.cli.compare, 'evaluate_ticket', interrupted)
     code, _, err = compare('last --at 0.3,0.7 --fill')
-    assert code == 1 and err == 'colt-compare: interrupted; what was trained is kept: the same command goes on\n'
+    assert code == 1 and err == 'colt-compare: interrupted; what was trained is kept: the same command continues\n'
     first, second = calls
     assert [RunFolder(runs/'last').records()[n].ticket is None for n in calls] == [False, True]
     assert not list(runs.glob('compare-*'))
@@ -243,7 +246,7 @@ def test_a_network_of_ones_own_is_named_and_the_others_are_filled(runs, compare,
         def forward(self, x): return self.head(self.a(x.flatten(1)).relu())
     short = dict(controls='', end_iter=1, warmup=0, sparsity=None, max_cycles=1)
     p = plan(replace(RunFolder(runs/'last').recipe, arch='mine', **short), load('digits'), net=Own())
-    list(carry_out(p, create_run(p, runs/'mine')))
+    list(execute(p, create_run(p, runs/'mine')))
     code, out, _ = compare('last mine --at 0.3 --fill')
     told, = (line for line in out.splitlines() if "can't be filled" in line)
     assert code == 0 and 'mine, cycle 1' in told and 'last' not in told and {name for name, _ in trained} == {'last'}
@@ -281,13 +284,13 @@ def test_save_makes_its_folder_and_refuses_one_that_has_a_comparison(runs, compa
 
 
 def test_missing_names_only_tickets_that_are_compared(runs):
-    kinds = kinds_of([RunFolder(runs/'last'), RunFolder(runs/'matched')])
-    records = kinds[0].runs[0].records()
+    groups = group_replicates([RunFolder(runs/'last'), RunFolder(runs/'matched')])
+    records = groups[0].runs[0].records()
     for levels in (0,), (.3,), (0, .3, .5), (.999,):
         compared = {next((n for n, r in enumerate(records) if r.sparsity >= level), 0) for level in levels}
         wanted = [n for n in sorted(compared) if records[n].ticket is None]
         expected = [('last', wanted)] if wanted else []
-        assert [(run.path.name, cycles) for run, cycles in missing(kinds, levels)] == expected
+        assert [(run.path.name, cycles) for run, cycles in missing(groups, levels)] == expected
 
 
 def test_help_has_one_per_cent_sign_wherever_one_is_meant(monkeypatch):

@@ -1,4 +1,5 @@
 "Data sets as files: the true formats in small, what is wrong with them, and pictures that are never all in memory"
+import gzip
 import hashlib
 import io
 import os
@@ -7,15 +8,21 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import tracemalloc
 import warnings
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sets
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 from torchvision import transforms as T
 from torchvision.transforms import functional as TF
 
@@ -23,6 +30,7 @@ from colt.data import (
     CorruptImage,
     ImageFiles,
     Images,
+    folders,
     from_arrays,
     from_dataset,
     from_folder,
@@ -30,6 +38,8 @@ from colt.data import (
     hold_out,
     image_files,
     load,
+    read_idx,
+    read_pickle,
     readers,
     split,
     unpack,
@@ -64,10 +74,10 @@ def test_a_set_in_its_true_format(small, name):
     assert d.train.y.bincount(minlength=len(d.classes)).min() >= 2 and len(d.classes) == len(d.test.y.unique())
     assert load(name, small).fingerprint() == d.fingerprint() != load(name, small, seed=1).fingerprint()
     halves = load(name, small, valid=.4) # of which every class has some
-    for parts in by_class(halves, 2), at_random(halves, 1): assert sum(len(p.train) for p in parts) == len(halves.train)
-    part = by_class(d, 2)[1]
-    (x, y), = part.test.batches([torch.arange(len(part.test))])
-    assert x.shape == (len(part.test), *d.shape) and x.dtype == torch.uint8 and y.min() == 0
+    for partitions in by_class(halves, 2), at_random(halves, 1): assert sum(len(p.train) for p in partitions) == len(halves.train)
+    partition = by_class(d, 2)[1]
+    (x, y), = partition.test.batches([torch.arange(len(partition.test))])
+    assert x.shape == (len(partition.test), *d.shape) and x.dtype == torch.uint8 and y.min() == 0
 
 
 @pytest.mark.parametrize('name', sets.SETS)
@@ -105,13 +115,17 @@ def test_idx_files_that_are_wrong(at):
     sets.write_idx(labels, np.full(100, 10, np.uint8))
     with pytest.raises(ValueError, match=r'labels go from 10 to 10.*delete it and load'): again()
     labels.write_bytes(kept)
+    sets.write_idx(labels, np.zeros(99, np.uint8))
+    with pytest.raises(ValueError, match=r'train has images of shape \(100, 28, 28\) and 99 labels'): again()
+    labels.write_bytes(kept)
     sets.write_idx(folder/'t10k-images-idx3-ubyte.gz', np.zeros((40, 27, 27), np.uint8))
     with pytest.raises(ValueError, match='they belong to different sets'): again()
 
 
-def test_what_can_not_be_fetched():
-    def refuse(): raise OSError('no network')
-    with pytest.raises(ConnectionError, match=r'could not be downloaded \(no network\)'): readers.download('MNIST', 'data', refuse)
+def test_what_can_not_be_fetched(monkeypatch):
+    def refuse(root, download): raise OSError('no network')
+    monkeypatch.setattr('torchvision.datasets.MNIST', refuse)
+    with pytest.raises(ConnectionError, match=r'could not be downloaded \(no network\)'): readers.download('MNIST', 'data')
 
 
 def test_the_dialect_of_cifar_is_the_true_one(small):
@@ -343,7 +357,7 @@ def test_what_can_not_be_decoded_is_named(album, monkeypatch, workers):
     path, order = Path(album.x.path(3)), torch.arange(18).split(3)
     good, deep = path.read_bytes(), io.BytesIO()
     Image.fromarray(np.zeros((9, 9), np.uint16)).save(deep, 'PNG')
-    for bad, why in (good[:len(good)//2], 'truncated'), (b'<html>404</html>', 'no known kind of picture'), (b'', 'no known kind'), (deep.getvalue(), '8 bits'):
+    for bad, why in (good[:len(good)//2], 'truncated'), (b'<html>404</html>', 'it is no JPEG'), (b'', 'it is no JPEG'), (deep.getvalue(), 'it is no JPEG'):
         path.write_bytes(bad)
         with pytest.raises(CorruptImage, match=why) as e: list(album.batches(order))
         assert type(e.value) is CorruptImage and str(e.value).startswith(f"'{path}' can't be decoded (") and '\n' not in str(e.value)
@@ -382,13 +396,13 @@ def test_other_loaders_ignore_what_is_corrupt(small):
 
 def test_moments_of_files(album, monkeypatch):
     x = pixels(album).double()
-    mean, std = album.moments
+    mean, std = album.mean_std
     assert torch.allclose(mean.double(), x.mean((0, 2, 3))) and torch.allclose(std.double(), x.std((0, 2, 3), correction=0))
-    assert album.moments[0] is mean # counted once
+    assert album.mean_std[0] is mean # counted once
     many = album[torch.arange(18).repeat(100)] # 1,800 pictures, of which 1,000 are looked at: evenly spread
     seen = []
     monkeypatch.setattr(Images, 'batches', lambda self, order: (seen.extend(torch.cat(list(order)).tolist()), iter([(x[:1].byte(), 0)]))[1])
-    assert len(many.moments[0]) == 3 and len(seen) == 1000 and seen == [i*1800//1000 for i in range(1000)]
+    assert len(many.mean_std[0]) == 3 and len(seen) == 1000 and seen == [i*1800//1000 for i in range(1000)]
 
 
 def test_the_fingerprint_of_files(small, tmp_path):
@@ -424,6 +438,195 @@ print(n, greatest() - before)
     assert n == '1200' and float(grown) < 60, grown
 
 
+# Content decides nothing that the name did not say, and sizes are compared before they are believed
+
+some = settings(deadline=None, derandomize=True, max_examples=60)
+KINDS = {'.jpg': 'JPEG', '.jpeg': 'JPEG', '.jfif': 'JPEG', '.jpe': 'JPEG', '.png': 'PNG', '.webp': 'WEBP', '.bmp': 'BMP', '.gif': 'GIF',
+         '.tif': 'TIFF', '.tiff': 'TIFF', '.ppm': 'PPM', '.pgm': 'PPM', '.pbm': 'PPM', '.pnm': 'PPM'}
+
+
+def packed(kind, picture=None):
+    "A picture of 30 × 20 pixels in one of Pillow's formats"
+    file = io.BytesIO()
+    (picture or Image.fromarray(sets.blob(np.random.default_rng(0), 1, 4, 20, 30))).save(file, kind)
+    return file.getvalue()
+
+
+def read_one(path): return ImageFiles(str(path.parent), np.array([os.fsencode(path.name)]), 16).read()
+
+
+@contextmanager
+def at_most(megabytes):
+    "What is allocated in between, by Python and NumPy, stays below this"
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < megabytes*1e6
+    finally: tracemalloc.stop()
+
+
+@pytest.mark.parametrize('ending', KINDS)
+def test_the_ending_decides_how_a_picture_is_read(tmp_path, ending, monkeypatch):
+    def never(*_, **__): raise AssertionError('a program was started')
+    monkeypatch.setattr(subprocess, 'Popen', never)
+    monkeypatch.setattr(os, 'system', never)
+    path = tmp_path/f'x{ending.upper()}'
+    for kind in {*KINDS.values(), 'EPS', 'PDF', 'PCX', 'TGA', 'ICO', 'SGI', 'IM'}:
+        path.write_bytes(packed(kind))
+        if kind == KINDS[ending] or (ending, kind) == ('.jpeg', 'PNG'): assert read_one(path).shape == (1, 3, 16, 16)
+        else:
+            with pytest.raises(CorruptImage, match=f"x{ending.upper()}' can't be decoded .*{KINDS[ending]}"): read_one(path)
+    path.rename(tmp_path/'x')
+    with pytest.raises(CorruptImage, match='its name ends in none of'): read_one(tmp_path/'x')
+
+
+def test_only_regular_files_are_opened(tmp_path):
+    (tmp_path/'a').mkdir()
+    (tmp_path/'a/good.png').write_bytes(packed('PNG'))
+    (tmp_path/'a/folder.png').mkdir()
+    os.mkfifo(tmp_path/'a/fifo.png')
+    for name, target in ('dangling', 'nowhere'), ('loop', 'loop.png'), ('device', '/dev/zero'), ('toafolder', '.'):
+        (tmp_path/f'a/{name}.png').symlink_to(target)
+    images = from_folder(tmp_path, memory=False)
+    with pytest.raises(CorruptImage, match=r"dangling.png' can't be decoded \(it is a link that leads nowhere\)"): images.fingerprint()
+    for i in range(len(images)):
+        if images.x.path(i).endswith('good.png'): continue
+        with pytest.raises(CorruptImage, match=re.escape(images.x.path(i)) + '.*it is a (link|folder|pipe)'): images.x[i]
+    with pytest.warns(UserWarning, match='6 of 7 pictures'): assert len(from_folder(tmp_path, skip_corrupt=True)) == 1
+    for name in 'fifo', 'dangling', 'folder', 'loop', 'device':
+        for read in read_idx, read_pickle, lambda path: unpack(path, tmp_path/'set'):
+            with pytest.raises(ValueError, match=f'{name}.png.* it is a (link|folder|pipe)'): read(tmp_path/f'a/{name}.png')
+
+
+def test_without_permission_nothing_is_called_damaged(small, tmp_path, monkeypatch):
+    path, true_open = tmp_path/'x.png', io.open
+    path.write_bytes(packed('PNG'))
+    def refuse(file, *args, **kw):
+        if str(file) == str(path): raise PermissionError(13, 'Permission denied', str(file))
+        return true_open(file, *args, **kw)
+    monkeypatch.setattr('builtins.open', refuse)
+    for read in read_one, read_idx, read_pickle, lambda path: unpack(path, tmp_path/'set'):
+        with pytest.raises(PermissionError) as e: read(path)
+        assert e.value.filename == str(path)
+
+
+BOMBS = {
+    'many.png': (packed('PNG', Image.new('1', (9000, 9000))), r'claims 9,000 × 9,000 pixels'),
+    'warned.png': (packed('PNG', Image.new('1', (10_000, 9500))), r'claims (10,000 × 9,500|more than 89,478,485) pixels'),
+    'refused.png': (packed('PNG', Image.new('1', (20_000, 19_000))), r'claims more than 89,478,485 pixels'),
+    'long.png': (packed('PNG', Image.new('1', (9000, 1))), r'has 9,000 × 1 pixels; a side'),
+    'copies.webp': (packed('WEBP', Image.new('RGB', (9000, 1000))), r'claims 9,000 × 1,000 pixels'),
+    'claims.bmp': (packed('BMP')[:18] + (60_000).to_bytes(4, 'little')*2 + packed('BMP')[26:], 'pixels'),
+    'claims.ppm': (b'P6 8000 8000 255\n' + bytes(99), 'claims 8,000 × 8,000'),
+    'claims.gif': (packed('GIF')[:6] + b'\xff'*4 + packed('GIF')[10:], 'pixels'),
+    'deep.png': (packed('PNG', Image.fromarray(np.zeros((9, 9), np.uint16))), '8 bits in a channel'),
+    'deep.tif': (packed('TIFF', Image.fromarray(np.zeros((9, 9), np.float32))), '8 bits in a channel')}
+
+
+@pytest.mark.parametrize('name', BOMBS)
+def test_pictures_that_claim_too_much(tmp_path, name):
+    content, why = BOMBS[name]
+    (tmp_path/name).write_bytes(content)
+    with warnings.catch_warnings(record=True) as said, pytest.raises(CorruptImage, match=rf"{name}' can't be decoded \(.*{why}"):
+        warnings.simplefilter('always')
+        read_one(tmp_path/name)
+    assert said == []
+
+
+def change(data, good):
+    "Some bytes overwritten, and perhaps the end missing"
+    bad = bytearray(good)
+    for place, value in data.draw(st.lists(st.tuples(st.integers(0, len(good) - 1), st.integers(0, 255)), min_size=1, max_size=6)):
+        bad[place] = value
+    return bytes(bad[:data.draw(st.one_of(st.just(len(bad)), st.integers(0, len(bad))))])
+
+
+@pytest.mark.filterwarnings('ignore::UserWarning:PIL')
+@pytest.mark.parametrize('kind', sorted({*KINDS.values()}))
+def test_any_damage_to_a_picture_is_one_error(tmp_path, kind):
+    path, good = tmp_path/f'x{next(e for e in KINDS if KINDS[e] == kind)}', packed(kind)
+    @some
+    @given(st.data())
+    def check(data):
+        path.write_bytes(change(data, good))
+        try: assert read_one(path).shape == (1, 3, 16, 16)
+        except CorruptImage as e: assert str(path) in str(e) and '\n' not in str(e)
+    check()
+
+
+@some
+@given(st.lists(st.sampled_from([0, 1, 2, 3, 28, 65_537, 2**32 - 1]), max_size=6), st.integers(0, 40), st.booleans(), st.integers(0, 30))
+def test_any_claim_of_an_idx_file_is_compared(shape, n, gz, cut):
+    raw = bytes([0, 0, 8, len(shape)]) + b''.join(k.to_bytes(4, 'big') for k in shape) + bytes(range(n))
+    honest = cut == 0 and len(shape) < 5 and np.prod([float(k) for k in shape]) == n
+    with tempfile.TemporaryDirectory() as folder, at_most(80):
+        path = Path(folder)/('x.gz' if gz else 'x')
+        raw = gzip.compress(raw) if gz else raw
+        path.write_bytes(raw[:len(raw) - cut])
+        try: assert read_idx(path).flatten().tolist() == list(range(n)) and honest
+        except ValueError as e: assert str(path) in str(e) and not honest
+
+
+def test_files_that_grow(tmp_path):
+    "4 MB that unpack to 4 GB, and files whose size alone is too much"
+    for dims in (3, 60_000, 28, 28), (1, 2**32 - 1), (3, 1, 1, 1):
+        with gzip.open(tmp_path/'x.gz', 'wb') as f:
+            f.write(bytes([0, 0, 8, dims[0]]) + b''.join(k.to_bytes(4, 'big') for k in dims[1:]))
+            for _ in range(300): f.write(bytes(10**6))
+        with at_most(60), pytest.raises(ValueError, match=r'x.gz has'): read_idx(tmp_path/'x.gz')
+    with (tmp_path/'large').open('wb') as f: f.truncate(2**40)
+    with at_most(60), pytest.raises(ValueError, match=r'large has 1,099,511,627,776 bytes'): read_pickle(tmp_path/'large')
+    with at_most(60), pytest.raises(ValueError, match=r'large is no idx file'): read_idx(tmp_path/'large')
+    with (tmp_path/'wnids.txt').open('wb') as f: f.truncate(2**40)
+    with at_most(60), pytest.raises(ValueError, match=r'wnids.txt has 1,099,511,627,776 bytes'): folders.read_tinyimagenet(tmp_path)
+
+
+@pytest.mark.parametrize('batch', ['data_batch_1', 'batches.meta'])
+def test_any_damage_to_a_pickle_is_one_error(at, batch):
+    folder, again = at('cifar10')
+    good = (folder/batch).read_bytes()
+    @settings(some, max_examples=100)
+    @given(st.data())
+    def check(data):
+        (folder/batch).write_bytes(change(data, good if len(good) < 999 else good[:200] + good[-200:]))
+        try: again(valid=.4)
+        except ValueError as e: assert str(folder/batch) in str(e)
+    check()
+
+
+def zip_of(entries, kind=zipfile.ZIP_DEFLATED):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, 'w', kind) as z:
+        for name, content in entries: z.writestr(name, content)
+    return file.getvalue()
+
+
+@settings(some, max_examples=150)
+@given(st.data())
+def test_any_damage_to_a_zip_file_is_one_error(data):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)/'x.zip'
+        path.write_bytes(change(data, zip_of([('set/a', b'abc'*9), ('set/b/c', b'12345')])))
+        try: unpack(path, Path(folder)/'set')
+        except ValueError as e: assert str(path) in str(e)
+        assert {p.name for p in Path(folder).iterdir()} <= {'x.zip', 'set'}
+
+
+def test_zip_files_that_grow(tmp_path, monkeypatch):
+    monkeypatch.setattr(folders, '_MOST_ENTRIES', 300)
+    zeros = [(f'set/{i}', bytes(10**8)) for i in range(3)]
+    lying = bytearray(zip_of([('set/a', bytes(10**6))]))
+    for signature, place in (b'PK\3\4', 22), (b'PK\1\2', 24): # says that it has ten bytes
+        at = lying.index(signature) + place
+        lying[at:at + 4] = (10).to_bytes(4, 'little')
+    for content, why in ((zip_of(zeros), 'claims to contain 300,000,000'), (zip_of(zeros[:1], zipfile.ZIP_BZIP2), 'not deflated'),
+                         (zip_of(zeros[:1], zipfile.ZIP_LZMA), 'not deflated'), (bytes(lying), 'is damaged'),
+                         (zip_of((f'{i}', b'') for i in range(301)), 'has 301 entries')):
+        (tmp_path/'x.zip').write_bytes(content)
+        with at_most(100), pytest.raises(ValueError, match=f'x.zip .*{why}'): unpack(tmp_path/'x.zip', tmp_path/'set')
+        assert [p.name for p in tmp_path.iterdir()] == ['x.zip']
+
+
 # Your own
 
 def test_a_folder_in_memory_and_in_files_is_the_same(small, tmp_path):
@@ -452,7 +655,7 @@ def test_arrays_of_any_kind():
     frozen = a.copy()
     frozen.flags.writeable = False
     for x in a, frozen, a[::-1, :, ::-1][::-1, :, ::-1], torch.from_numpy(a), truth, truth.numpy(), a/255, (a/255).astype(np.float32), truth.double()/255:
-        for labels in y, y.tolist(), torch.from_numpy(y), y.astype(np.uint8), y.astype('>i4'):
+        for labels in y, y.tolist(), torch.from_numpy(y), y.astype(np.uint8), y.astype('>i4'), y*1., y[:, None], np.eye(3, dtype=bool)[y]:
             found = from_arrays(x, labels)
             assert torch.equal(found.x, truth) and found.x.is_contiguous() and found.y.tolist() == y.tolist() and found.classes == ('0', '1', '2')
     held = from_arrays(a, y, ['a', 'b', 'c'])
@@ -461,7 +664,7 @@ def test_arrays_of_any_kind():
     assert torch.equal(from_arrays(truth[:, 0], y).x, truth[:, :1]) and torch.equal(from_arrays(truth[:, :1].numpy().transpose(0, 2, 3, 1), y).x, truth[:, :1])
     a = truth.numpy()
     for x, labels, message in ((a[:, :2], y, 'with c 1 or 3'), (a[0, 0], y, 'with c 1 or 3'), (a.astype(int), y, 'pass uint8'), (a*1., y, 'divide by 255'),
-                               (a*np.nan, y, 'floats must go from 0 to 1'), (a > 9, y, 'x is bool'), (a, y*1., 'whole numbers'),
+                               (a*np.nan, y, 'floats must go from 0 to 1'), (a > 9, y, 'x is bool'), (a, y*1.1, 'label 1 is 1.1; labels are whole numbers'),
                                (a, ['cat']*6, 'whole numbers'), (a, y[:5], 'one label for each image'), (a, y - 1, 'labels go from -1'),
                                ([['x']], y, r'x is \(1, 1\)')):
         with pytest.raises(ValueError, match=message): from_arrays(x, labels)
@@ -495,3 +698,162 @@ def test_a_split_is_by_class_and_by_seed():
     assert given.test.fingerprint() == images[80:].fingerprint()
     with pytest.raises(ValueError, match='they belong to different sets'): split(images, Images(images.x, images.y, tuple('abcd')))
     with pytest.raises(ValueError, match='they belong to different sets'): split(images, from_arrays(np.zeros((4, 2, 2), np.uint8), np.arange(4)))
+
+
+# Values in other people's types
+
+def pictures(n, *shape): return np.random.default_rng(0).integers(0, 256, (n, *shape), np.uint8)
+
+
+@settings(some, max_examples=200)
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=9),
+       st.sampled_from(['bool', 'uint8', 'int8', '>i4', 'int64', 'uint64', 'float16', 'float64', 'object', 'torch', 'bfloat16', 'list', 'scalars']),
+       st.sampled_from(['n', 'n1', 'hot']))
+def test_labels_of_any_type_and_shape(labels, kind, shape):
+    if kind == 'bool' and shape != 'hot': labels = [i % 2 for i in labels]
+    y = np.array(labels)
+    given = {'n': y, 'n1': y[:, None], 'hot': np.eye(5, dtype=int)[y]}[shape]
+    if kind == 'torch': given = torch.tensor(given)
+    elif kind == 'bfloat16': given = torch.tensor(given).bfloat16()
+    elif kind == 'list': given = given.tolist()
+    elif kind == 'scalars': given = [torch.tensor(i) for i in given] if shape == 'n' else [np.array(i) for i in given]
+    else: given = given.astype(kind)
+    if kind == 'object':
+        with pytest.raises(ValueError, match='from_arrays: y is object; labels are whole numbers'): from_arrays(pictures(len(y), 4, 4), given)
+        return
+    assert from_arrays(pictures(len(y), 4, 4), given, 'abcde').y.tolist() == labels
+    if shape == 'hot': assert from_arrays(pictures(len(y), 4, 4), given).classes == tuple('01234')
+
+
+@some
+@given(st.lists(st.one_of(st.integers(-2**70, 2**70), st.floats(), st.sampled_from([10**9, 2**63, .7, 1.2, -1])), min_size=1, max_size=6),
+       st.sampled_from([None, 'abc']))
+def test_any_other_label_is_refused_without_its_size_in_memory(labels, classes):
+    with at_most(5):
+        try: found = from_arrays(pictures(len(labels), 2, 2), labels, classes)
+        except ValueError as e: assert str(e).startswith('from_arrays: ')
+        else: assert found.y.tolist() == labels and max(labels) < len(found.classes) <= 6
+
+
+def test_labels_that_are_refused_in_words():
+    x = pictures(3, 4, 4)
+    for y, why in (([0, .7, 1.2], 'label 1 is 0.7'), ([10**9, 0, 1], 'no image has the label 2'), ([[1, 0], [1, 1], [0, 1]], 'row 1 is not one-hot'),
+                   ([[.5, .5]]*3, 'row 0 is not one-hot'), (np.zeros((3, 2, 2)), r'y is \(3, 2, 2\)'), ([0, 1, float('nan')], 'label 2 is nan'),
+                   ([[0, 1, 2]], r'y is \(1, 3\), but its row 0'), ([0, None, 1], 'y is object'), (5, r'y is \(\)'), ([[0], [1, 2], [1]], 'from_arrays: ')):
+        with pytest.raises(ValueError, match=why): from_arrays(x, y)
+    with pytest.raises(ValueError, match='labels go from 0 to 1000000000, but there are 2 classes'): from_arrays(x, [0, 1, 10**9], 'ab')
+    assert from_arrays(x, [0, 3, 3], 'abcd').y.tolist() == [0, 3, 3] # a gap, where the classes are named
+
+
+def test_pixels_that_are_refused_in_words():
+    y = [0, 1, 2]
+    for x, why in ((np.random.default_rng(0).normal(size=(3, 4, 4)), 'these seem to be standardised'), (pictures(3, 4, 4)*1., 'divide by 255'),
+                   (np.full((3, 4, 4), np.inf), 'not finite'), (pictures(3, 4, 4).astype(np.uint16), 'x is uint16; .*x/65535'),
+                   (np.zeros((3, 0, 4)), 'no pixels'), (np.zeros((3, 4, 4), complex), 'x is complex128'), (['a', 'b', 'c'], r'x is \(3,\)'),
+                   ([np.zeros((4, 4)), np.zeros((5, 4)), 0], 'from_arrays: ')):
+        with pytest.raises(ValueError, match=why): from_arrays(x, y)
+    assert from_arrays(torch.ones(3, 4, 4).bfloat16(), y).x.unique().tolist() == [255]
+
+
+class Items(Dataset):
+    "A data set of torch, with a length that may lie"
+    def __init__(self, items, n=None): self.items, self.n = items, len(items) if n is None else n
+    def __len__(self): return self.n
+    def __getitem__(self, i): return self.items[i]
+
+
+class Stream(IterableDataset):
+    def __init__(self, items): self.items = items
+    def __iter__(self): return iter(self.items)
+
+
+class Sized(Stream):
+    def __len__(self): return 3
+
+
+class Features:
+    "Like a data set of Hugging Face: dictionaries, and the names of the classes in its features"
+    def __init__(self, items, key):
+        self.items = [dict(zip(('img', key), item, strict=True)) for item in items]
+        self.features = {key: type('ClassLabel', (), {'names': ['cat', 'dog', 'emu']})()}
+    def __len__(self): return len(self.items)
+    def __getitem__(self, i): return self.items[i]
+
+
+@settings(some, max_examples=150)
+@given(st.sampled_from([list, Items, Stream, Sized, iter, lambda items: Features(items, 'label'), lambda items: Features(items, 'fine_label'),
+                        lambda items: [{'image': x, 'labels': y} for x, y in items], lambda items: Subset(Items(items + items), [0, 1, 2])]),
+       st.sampled_from([lambda p: p, Image.fromarray, torch.from_numpy, lambda p: torch.from_numpy(p).permute(2, 0, 1)/255]),
+       st.sampled_from([int, float, np.uint8, torch.tensor, lambda i: np.array([i]), lambda i: np.eye(3)[i], lambda i: torch.eye(3)[i].tolist()]))
+def test_any_data_set_of_others(wrap, picture, label):
+    x = pictures(3, 5, 4, 3)
+    found = from_dataset(wrap([(picture(p), label(i)) for i, p in enumerate(x)]))
+    assert torch.equal(found.x, from_arrays(x, [0, 1, 2]).x) and found.y.tolist() == [0, 1, 2]
+    assert found.classes == (('cat', 'dog', 'emu') if wrap([]).__class__ is Features else ('0', '1', '2'))
+
+
+def test_data_sets_that_are_refused_in_words():
+    good = [(p, i) for i, p in enumerate(pictures(3, 5, 4, 3))]
+    p, tensors = good[0][0], TensorDataset(torch.zeros(9, 3, 4, 4), torch.zeros(9).long())
+    for dataset, why in (
+            ([(p, 0, 'more')], 'item 0: it is a tuple of 3; it must be a pair'), ([good[0], p], 'item 1: it is a ndarray; it must be a pair'),
+            ([good[0], {'image': p}], "item 1: it has the keys 'image'"), ({'train': good, 'test': good}, "a dictionary of 'train', 'test'"),
+            ([good[0], (p, .5)], 'label 1 is 0.5'), ([good[0], (p, 'cat')], "item 1: the label is 'cat'"), ([good[0], (p, None)], 'item 1: the label is None'),
+            ([good[0], (p, [0, 1])], 'label 1 has 2 values, label 0 has 1'), ([(p, np.eye(2))], r'item 0: the label has the shape \(2, 2\)'),
+            ([good[0], (p/255*2 - 1, 1)], 'item 1: x goes from .* standardised'), ([good[0], (None, 1)], 'item 1: the picture is a NoneType'),
+            ([good[0], (p[1:], 1)], 'picture 1 is .* bring them to one size'), ([], 'the data set is empty'), (iter([]), 'the data set is empty'),
+            (Items(good, 9), r"item 3 can't be read \(IndexError"), (Items(good, 0), 'the data set is empty'),
+            (Sized(good[:2]), 'says that it has 3 items, but it has 2'), (Sized(good*2), 'says that it has 3 items, but it has more'),
+            (DataLoader(tensors, 4), r'item 0: the picture is a Tensor of shape \(4, 3, 4, 4\)'), (5, "from_dataset: 'int' object is not iterable"),
+            (from_arrays(pictures(3, 4, 4), [0, 1, 2]), "item 0 can't be read"),
+            ([(Image.new('I;16', (4, 4)), 0)], 'item 0: x is uint16')):
+        with pytest.raises(ValueError, match=why) as e: from_dataset(dataset)
+        assert str(e.value).startswith('from_dataset: ') or 'label 1' in why
+        assert '\n' not in str(e.value)
+
+
+def test_a_stream_without_an_end(monkeypatch):
+    from itertools import count
+    monkeypatch.setattr('colt.data.images._UNCOUNTED', 10**5)
+    with pytest.raises(ValueError, match='no length and more than'): from_dataset((pictures(1, 9, 9)[0], 0) for _ in count())
+
+
+def test_grey_pictures_among_colour_ones_are_converted():
+    grey, colour = pictures(1, 5, 4)[0], pictures(1, 5, 4, 3)[0]
+    for first, second in (grey, colour), (colour, grey), (Image.fromarray(grey), Image.fromarray(colour)), (grey[None], colour/255):
+        found = from_dataset([(first, 0), (second, 1)])
+        assert found.shape == (3, 5, 4) and sum(bool((x == x[:1]).all()) for x in found.x) == 1
+
+
+def test_images_that_are_not_split_or_no_images():
+    from colt.plans import plan
+    from colt.recipe import Recipe
+    images = from_arrays(pictures(40, 4, 4), np.arange(40) % 4)
+    with pytest.raises(AttributeError, match=r'`split\(images\)` makes a Dataset'): by_class(images, 2)
+    for data in (lambda: plan(Recipe(dataset='own', arch='fc1'), images)), lambda: load('mnist', images):
+        with pytest.raises(ValueError, match=r'`split\(images\)` makes a Dataset'): data()
+    for wrong, why in (split(images, valid=.2), 'it is split already'), (images.x, '`from_arrays`'), ([], '`from_dataset`'):
+        with pytest.raises(ValueError, match=f'split: this is a .*{why}'): split(wrong)
+    for x, y, classes, why in ((images.x.numpy(), images.y, tuple('abcd'), 'x is a ndarray'), (images.x, images.y.tolist(), tuple('abcd'), 'y is a list'),
+                               (images.x, images.y, 4, 'classes is a int')):
+        with pytest.raises(ValueError, match=why): Images(x, y, classes)
+
+
+def test_what_is_left_out_or_missing_is_said_with_its_number(tmp_path):
+    for name in 'a', 'b', 'c', 'd':
+        (tmp_path/name).mkdir()
+        for i in range(12 if name < 'c' else 1): (tmp_path/name/f'{i}.png').write_bytes(packed('PNG'))
+    for name in 'a/x.heic', 'b/y.SVG', 'b/z.heic': (tmp_path/name).touch()
+    with pytest.warns(UserWarning, match=r"3 files are left out, because the ending is not read \('.heic', '.svg'\); the first is '.*a/x.heic'"):
+        images = from_folder(tmp_path, 8)
+    with pytest.warns(UserWarning, match=r"own: .*2 of 4 classes have no image for validation \('c', 'd'\)"): split(images)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        split(from_arrays(pictures(40, 4, 4), np.arange(40) % 2))
+    for name in 'e', 'f', 'g': (tmp_path/name).mkdir()
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match=r"e' has no pictures, and so for 2 more \('f', 'g'\)"): from_folder(tmp_path)
+    sets.make(tmp_path, 'tinyimagenet')
+    for name in 'n1', 'n2': (tmp_path/f'tiny-imagenet-200/train/{name}').mkdir()
+    with pytest.warns(UserWarning, match=r"2 folders or files that wnids.txt does not name; they are left out \('n1', 'n2'\)"): load('tinyimagenet', tmp_path)
+    for side in 0, -1, 2.5, '64', 10**9:
+        with pytest.raises(ValueError, match='side is'): from_folder(tmp_path, side)

@@ -66,14 +66,14 @@ def test_a_transformer_is_pruned_and_rewound():
             self.mix = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, dropout=.1, batch_first=True), 2)
         def forward(self, x): return self.fc(self.mix(self.cut(x).flatten(2).mT).mean(1))
     torch.manual_seed(0)
-    net, parts = Small(), by_class(load('digits'), 2)
+    net, partitions = Small(), by_class(load('digits'), 2)
     recipe = Recipe(arch='transformer', conv_prune_ratio=.3, linear_prune_ratio=.3, end_iter=2, sparsity=None, max_cycles=2)
     start = {n: v.clone() for n, v in net.state_dict().items()}
-    found = list(cycles(net, parts, recipe, head='fc'))
+    found = list(cycles(net, partitions, recipe, head='fc'))
     assert 'mix.layers.1.self_attn.in_proj_weight' in found[-1].mask and 'fc.weight' not in found[-1].mask
     assert .51 <= found[-1].sparsity <= .76 and all(torch.equal(found[-1].init[n], v) for n, v in start.items())
     net.load_state_dict(start)
-    again = list(cycles(net, parts, recipe, head='fc'))
+    again = list(cycles(net, partitions, recipe, head='fc'))
     assert all(torch.equal(a, b) for a, b in zip(found[-1].mask.values(), again[-1].mask.values(), strict=True))
 
 
@@ -113,7 +113,7 @@ def test_a_transfer_to_the_same_task_measures_what_the_run_measured(colt, tmp_pa
     assert colt('transfer --from run --sparsity 0.7 --name near')[0] == 2 and colt('transfer --resume --name near')[0] == 0
     fine(colt('transfer --from run --part1 A --part2 B --cycle 1 --name half'))
     half, = RunFolder(tmp_path/'runs/half').records()
-    assert half.parts[0].classes == tuple('56789') and half.sparsity > run[1].sparsity
+    assert half.partitions[0].classes == tuple('56789') and half.sparsity > run[1].sparsity
 
 
 def test_the_other_ways_to_prune(colt, tmp_path):
@@ -123,12 +123,12 @@ def test_the_other_ways_to_prune(colt, tmp_path):
     for name, line in lines.items(): fine(colt(f'prune {FAST} {line} --name {name}'))
     at = {name: RunFolder(tmp_path/'runs'/name).records()[-1] for name in lines}
     assert at['any'].sparsity < .5 < at['all'].sparsity and at['any'].sparsity < at['two'].sparsity < at['all'].sparsity + .2
-    assert [len(p.classes) for p in at['random'].parts] == [10, 10] and at['shot'].cycle == 1 and at['shot'].sparsity > .9
+    assert [len(p.classes) for p in at['random'].partitions] == [10, 10] and at['shot'].cycle == 1 and at['shot'].sparsity > .9
     assert at['lthshot'].sparsity == pytest.approx(.9, abs=1e-4)
     init = {n: RunFolder(tmp_path/'runs'/n).init() for n in ('all', 'late')}
     assert torch.equal(init['all']['head.weight'], init['late']['head.weight'])
     assert not torch.equal(init['all']['body.1.weight'], init['late']['body.1.weight'])
-    assert RunFolder(tmp_path/'runs/half').records()[0].parts[0].valid_accuracy > .7
+    assert RunFolder(tmp_path/'runs/half').records()[0].partitions[0].valid_accuracy > .7
     fine(colt('prune --resume --name late --max_cycles 2'))
 
 
@@ -136,8 +136,8 @@ def test_comparison(colt, tmp_path):
     for s in range(3):
         fine(colt(f'prune {FAST} --evaluate each --sparsity 0.8 --seed {s} --name colt-{s}'))
         fine(colt(f'prune {FAST} --prune_type lth --sparsity 0.8 --seed {s} --name lth-{s}'))
-        fine(colt(f'prune --match colt-{s} --name rival-{s}'))
-    names = ' '.join(f'{kind}-{s}' for s in range(3) for kind in ('colt', 'lth', 'rival'))
+        fine(colt(f'prune --match colt-{s} --name matched-{s}'))
+    names = ' '.join(f'{kind}-{s}' for s in range(3) for kind in ('colt', 'lth', 'matched'))
     text = fine(colt(f'compare {names} --at 0.8'))
     rows = [re.split(r'\s{2,}', line.strip()) for line in text.splitlines() if line.startswith('80 %')]
     assert [row[1:3] for row in rows] == [['COLT', '3'], ['IMP', '3'], ['IMP matched', '3']]
@@ -147,8 +147,8 @@ def test_comparison(colt, tmp_path):
     folder, = tmp_path.glob('runs/compare-colt-0-lth-0-*-more')
     rows = list(csv.DictReader((folder/'compare.csv').open()))
     for s in range(3):
-        records = RunFolder(tmp_path/f'runs/rival-{s}').records()
-        mine = [r for r in rows if r['run'].endswith(f'rival-{s}')]
+        records = RunFolder(tmp_path/f'runs/matched-{s}').records()
+        mine = [r for r in rows if r['run'].endswith(f'matched-{s}')]
         assert [float(r['test_accuracy']) for r in mine] == [r.ticket.test_accuracy for r in records]
     page = (folder/'compare.html').read_text()
     assert 'COLT (3 seeds)' in page and '<script src=' not in page
@@ -188,22 +188,26 @@ def test_transfers_are_replicates_by_the_seed_that_found_their_tickets(colt):
 def test_what_a_kill_leaves_behind_is_no_obstacle(colt, tmp_path):
     folder = tmp_path/'runs/run'
     for sub in 'tickets', 'votes': (folder/sub).mkdir(parents=True)
-    (folder/'.init.safetensors.part').write_bytes(b'half')
+    (folder/'.init.safetensors.0123456789abcdef.part').write_bytes(b'half')
     code, _, err = colt('prune --resume --name run')
     assert code == 2 and 'leave out --resume' in err
     fine(colt(f'prune {FAST} --rewind 2 --max_cycles 0 --name run'))
     code, _, err = colt(f'prune {FAST} --rewind 5 --lr 1e30 --warmup 0 --optimizer sgd --name wild')
-    assert code == 1 and err.count('\n') == 1 and not (tmp_path/'runs/wild').exists()
+    assert code == 1 and err.count('\n') == 1 and not (tmp_path/'runs/wild/cycles.jsonl').exists()
+    (tmp_path/'runs/notes').mkdir()
+    (tmp_path/'runs/notes/init.safetensors').write_bytes(b'mine')
+    code, _, err = colt(f'prune {FAST} --name notes')
+    assert code == 2 and 'is not empty' in err and (tmp_path/'runs/notes/init.safetensors').read_bytes() == b'mine'
 
 
 def test_mistakes_are_one_line_and_exit_code_2(small, colt, tmp_path):
     fine(colt(f'prune {FAST} --max_cycles 1 --name run'))
     fine(colt(f'prune {FAST} --dataset mnist --data {small} --max_cycles 1 --name other'))
     mistakes = {
-        'transfer --from run --arch_type lenet5': 'of fc1', 'transfer --from run --part1 Z': "no part 'Z'",
-        'transfer --from run --part2 8-12': "no part '8-12'", 'transfer --from nothing': 'no run',
+        'transfer --from run --arch_type lenet5': 'with arch_type fc1', 'transfer --from run --part1 Z': "no partition 'Z'",
+        'transfer --from run --part2 8-12': "no partition '8-12'", 'transfer --from nothing': 'no run',
         'transfer --from run --dataset2 cifar11': 'choose one of', 'transfer --from run --adapt no': 'images or stem',
-        'transfer --from run --cycle 7': 'no cycle 7', 'transfer --from run --bias yes': 'biases', 'transfer --from run --controls dice': 'reinit',
+        'transfer --from run --cycle 7': 'no cycle 7', 'transfer --from run --bias yes': 'with bias no', 'transfer --from run --controls dice': 'reinit',
         'transfer --from run --lr -1': 'above 0', 'transfer --resume --name run': 'no transfer',
         'transfer --from run --output_class 3': '10 outputs', 'compare run other': 'different data', 'compare run run': 'twice',
         'compare nothing': 'no run', 'compare run --save file/new': 'is a file',

@@ -16,8 +16,8 @@ RECIPE = Recipe.default('lenet5', end_iter=2, partition=3, partition_by='random'
 def test_jobs_give_the_same_bits_in_another_process():
     p = plan(RECIPE)
     mask = {n: torch.rand(m.shape, generator=torch.Generator().manual_seed(1)) < .5 for n, m in everything(p.net, p.prunable).items()}
-    jobs = [FitJob(part.name, RECIPE, p.init, mask, 1, p.origin) for part in p.parts[:2]]
-    here = in_turn(p.net, p.parts)(jobs)
+    jobs = [FitJob(partition.name, RECIPE, p.init, mask, 1, p.origin) for partition in p.partitions[:2]]
+    here = in_turn(p.net, p.partitions)(jobs)
     with ProcessPoolExecutor(1, get_context('spawn')) as workers: there = list(workers.map(fit_job, jobs))
     for a, b in zip(here, there, strict=True):
         assert all(torch.equal(v, b.weights[n]) for n, v in a.weights.items())

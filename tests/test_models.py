@@ -103,8 +103,8 @@ def test_shufflenetv2_with_the_large_stem_is_torchvision_s_but_for_the_width_of_
     way[0], way[1], way[3], way[4] = nn.Conv2d(24, 24, 1, bias=False), nn.BatchNorm2d(24), nn.Conv2d(24, 24, 3, 2, 1, groups=24, bias=False), nn.BatchNorm2d(24)
     way[5] = nn.Conv2d(24, 58, 1, bias=False)
     def place(name): # torchvision has the near way first
-        part, child, way, *_ = [*name.split('.'), '']
-        return part == 'head', int(child) if part == 'body' else 0, way == 'far'
+        partition, child, way, *_ = [*name.split('.'), '']
+        return partition == 'head', int(child) if partition == 'body' else 0, way == 'far'
     agree(net, moved(net, theirs, sorted(without_biases(net), key=place)))
 
 
@@ -118,10 +118,10 @@ def test_mobilenetv2_with_the_large_stem_is_torchvision_s_but_for_the_first_wide
 def test_what_a_network_takes_comes_before_all_else():
     net, x = create('alexnet', 4, (1, 8, 8)).eval(), images(2, 3, 40, 24)
     before = set(net.state_dict())
-    net.takes = (1, 8, 8)
+    net.input_shape = (1, 8, 8)
     shrunk = nn.functional.interpolate(x.mean(1, keepdim=True), (8, 8), mode='bilinear', antialias=True)
     by_hand = nn.functional.interpolate(shrunk, (32, 32), mode='bilinear')
     assert set(net.state_dict()) == before
     torch.testing.assert_close(net(x), net.head(net.body(by_hand)))
-    net.takes = (2, 8, 8)
+    net.input_shape = (2, 8, 8)
     with pytest.raises(ValueError, match='the images have 3 channels, and 2 are asked for'): net(x)

@@ -12,12 +12,13 @@ import pytest
 from colt.cli import colt_prune, colt_transfer, parser
 from colt.cycle import Collapse, cycles
 from colt.data import load, to_download
+from colt.files import seal
 from colt.panel import Lab
 from colt.panel.session import Session
 from colt.plot import budget, cycle_figure, in_danger, run_figure
 from colt.plans import plan
 from colt.records import RunFolder, ending_of
-from colt.runs import carry_out, create_run
+from colt.runs import execute, create_run
 from colt.recipe import Recipe
 
 # The convolutions of lenet5 on digits, one epoch a network: 2,550 weights in two layers, five cycles in half a second.
@@ -66,7 +67,7 @@ def truth(run, n, match, digits):
     "What `cycles` does after cycle `n`: `goes on`, `finished`, `collapse` or `off path`"
     recipe, start = run.recipe, run.cycle(n)
     p = plan(recipe, digits, match)
-    try: list(cycles(p.net, p.parts, recipe, start, would_train, match))
+    try: list(cycles(p.net, p.partitions, recipe, start, would_train, match))
     except WouldTrain: return 'goes on'
     except Collapse: return 'collapse'
     except ValueError as e:
@@ -93,7 +94,7 @@ def cut(run, n, strip=()):
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(run.path, copy)
     lines = [json.loads(line) for line in (run.path/'cycles.jsonl').read_text().splitlines()[:n + 1]]
-    kept = [json.dumps({k: v for k, v in line.items() if k not in strip}) + '\n' for line in lines]
+    kept = [json.dumps(seal({k: v for k, v in line.items() if k not in strip})) + '\n' for line in lines]
     (copy/'cycles.jsonl').write_text(''.join(kept))
     return RunFolder(copy)
 
@@ -107,10 +108,10 @@ def lab_says(run, what, layers):
     lab = Lab(run.path)
     notice, on = lab.console.notice.value, what == 'goes on'
     assert [lab.console.step.disabled, lab.console.play.disabled] == [not on]*2
-    assert ('Finished: ' in notice) == (what == 'finished')
-    assert ('The run can not go on: ' in notice) == (what in ('collapse', 'off path'))
+    assert any(word in notice for word in ('Finished: ', 'Target sparsity reached.')) == (what == 'finished')
+    assert ('The run can not continue: ' in notice) == (what in ('collapse', 'off path'))
     assert all(n in notice for n in layers)
-    assert ('keep no weight of' in titles(lab.sheet.figure)) == bool(layers)
+    assert ('keep no weight of' in titles(lab.live.figure)) == bool(layers)
     left = re.findall('<td>([^<]*)</td>', lab.console.costs.value.split('to the end')[1])[0]
     assert (left == '0') == (not on)
 
@@ -151,10 +152,10 @@ def command_says(run, words, n, what, layers, capsys):
     for dry in [], ['--dry_run']:
         code, text = said(*words, *dry)
         assert code == (0 if dry else 2) and f'{run.path} {state}' in text.replace("'", '')
-        assert ('--resume goes on with it' in text) == (what == 'goes on') and '--name NAME' in text
+        assert ('--resume continues it' in text) == (what == 'goes on') and '--name NAME' in text
         assert all(n in text for n in layers) or what == 'finished'
     code, text = said('--resume', '--dry_run')
-    assert code == 0 and (f'would go on with {run.path} from cycle {n + 1}' in text) == (what == 'goes on')
+    assert code == 0 and (f'would resume {run.path} at cycle {n + 1}' in text) == (what == 'goes on')
     assert (f'would train nothing: {run.path} {state}' in text) == (what != 'goes on')
     assert files(run) == before
 
@@ -240,7 +241,7 @@ def test_a_dry_run_tells_where_a_transfer_stands(out, capsys):
     (moved.path/'cycles.jsonl').write_text(lines[0])
     before = files(moved)
     assert f'would write nothing: {out}/moved has 1 of {len(lines)} tickets trained' in dry()[1]
-    assert f'would go on with {out}/moved from the ticket of cycle 1' in dry('--resume', line=place)[1]
+    assert f'would resume {out}/moved at the ticket of cycle 1' in dry('--resume', line=place)[1]
     assert [dry('--part2', 'A')[0], dry('--part2', 'Z')[0], dry('--resume', '--part2', 'A', line=place)[0]] == [0, 2, 2]
     assert files(moved) == before
 
@@ -261,5 +262,5 @@ def test_a_run_with_one_network_and_any_vote_ends_as_with_all(tmp_path, digits):
     short = dict(end_iter=1, evaluate='no', linear_prune_ratio=.8, sparsity=.95)
     recipe = Recipe.default('fc1', prune_type='lth', overlap='any', **short)
     p = plan(recipe, digits)
-    rows = list(carry_out(p, create_run(p, tmp_path/'one')))
+    rows = list(execute(p, create_run(p, tmp_path/'one')))
     assert [ending_of(rows[:n + 1], recipe) is None for n in range(len(rows))] == [True]*(len(rows) - 1) + [False]

@@ -16,6 +16,6 @@ def test_two_cycles(arch, dataset, few, tmp_path, capsys):
     assert colt_prune(line.split()) == 0, capsys.readouterr().err
     dense, pruned = RunFolder(tmp_path/'run').records()
     assert dense.sparsity == 0 and .14 < pruned.sparsity < .2775 + .05
-    assert sum(len(p.classes) for p in pruned.parts) == CLASSES[dataset]
+    assert sum(len(p.classes) for p in pruned.partitions) == CLASSES[dataset]
     assert pruned.agreement.all > .5
     (tmp_path/'run/init.safetensors').unlink() # up to 200 MB each

@@ -17,11 +17,11 @@ from conftest import COMMAND, TOP, need
 from colt.cli import colt_prune
 from colt.plans import plan
 from colt.records import RunFolder
-from colt.runs import carry_out, create_run
+from colt.runs import execute, create_run
 from colt.recipe import Recipe
 
 SHOTS, PLOTLY = TOP/'_shots', 'application/vnd.plotly.v1+json'
-FIELDS = 'images', 'network', 'method', 'partitions', 'rate', 'scope', 'epochs', 'learning rate', 'seed', 'target'
+FIELDS = 'images', 'network', 'method', 'partitions', 'prune ratio', 'pruning', 'epochs', 'learning rate', 'seed', 'target'
 CLICKED = '''name => {
     const lab = document.querySelector('.colt-lab'), button = [...lab.querySelectorAll('button')].find(b => b.textContent.includes(name))
     button.addEventListener('click', () => window.clicked = performance.now(), {capture: true, once: true})
@@ -68,7 +68,7 @@ def words(page, what='status', n=0): return lab(page, n).locator(f'.colt-{what}'
 def comes(page, text, what='status', n=0, seconds=30):
     try: pages.until(page, lambda: text in words(page, what, n), seconds)
     except TimeoutError as e: raise TimeoutError(f'{text!r} {e}: the lab says {words(page, "status", n)!r} and {words(page, "notice", n)!r}') from None
-def ends(page, n=0, seconds=60): return comes(page, 'Finished: the target sparsity is reached', 'notice', n, seconds)
+def ends(page, n=0, seconds=60): return comes(page, 'Target sparsity reached.', 'notice', n, seconds)
 
 
 def put(page, name, value, n=0):
@@ -90,7 +90,7 @@ def stepped(page, n=0):
 
 def held(page, n=0):
     button(page, 'Pause', n).click()
-    comes(page, 'Held.', 'notice', n)
+    comes(page, 'Paused.', 'notice', n)
 
 
 def asked(page, code):
@@ -118,15 +118,15 @@ def _compare(data, run, at, layer=None):
     rows, named = run.records(), {}
     row, layers = rows[at], list(rows[0].layers)
     for t in data: named.setdefault(t.get('name', t['type']), []).append(t)
-    tiles, alive = named['heatmap']
-    assert alive['x'] == [r.cycle for r in rows] and alive['y'] == [k.removesuffix('.weight') for k in layers]
-    near(alive['customdata'], [[100*(1 - r.layers[k]) for r in rows] for k in layers])
-    for i, part in enumerate(row.parts):
-        told, learned = named[f'part {part.name}'][-1], named[part.name][0]
-        near(told['y'], [100*r.parts[i].test_accuracy for r in rows])
+    tiles, survival = named['heatmap']
+    assert survival['x'] == [r.cycle for r in rows] and survival['y'] == [k.removesuffix('.weight') for k in layers]
+    near(survival['customdata'], [[100*(1 - r.layers[k]) for r in rows] for k in layers])
+    for i, partition in enumerate(row.partitions):
+        told, learned = named[f'partition {partition.name}'][-1], named[partition.name][0]
+        near(told['y'], [100*r.partitions[i].test_accuracy for r in rows])
         near(told['x'], [-math.log10(1 - r.sparsity) for r in rows])
-        near(learned['y'], part.history['train_loss'])
-        near(named[f'{part.name}, validation'][0]['y'], part.history['valid_loss'])
+        near(learned['y'], partition.history['train_loss'])
+        near(named[f'{partition.name}, validation'][0]['y'], partition.history['valid_loss'])
     tickets = [100*r.ticket.test_accuracy for r in rows if r.ticket]
     if tickets: near([y for y in named['ticket, whole task'][0]['y'] if y is not None], tickets) # None is a gap
     for i, who in enumerate(('all kept', 'some kept', 'none kept')):
@@ -134,17 +134,17 @@ def _compare(data, run, at, layer=None):
         assert by_layer['customdata'] == [row.votes[k][i] for k in layers]
         near(by_layer['x'], [100*row.votes[k][i]/sum(row.votes[k]) for k in layers])
         assert by_cycle['customdata'] == [sum(v[i] for v in r.votes.values()) for r in rows]
-    near(named['votes agree'][0]['x'], [100*row.agreement.layers[k] for k in layers])
+    near(named['mask overlap'][0]['x'], [100*row.agreement.layers[k] for k in layers])
     near(named['by chance'][0]['x'], [100*row.agreement.chances[k] for k in layers])
-    near(named['votes agree'][1]['y'], [100*r.agreement.all for r in rows])
+    near(named['mask overlap'][1]['y'], [100*r.agreement.all for r in rows])
     near(named['by chance'][1]['y'], [100*r.agreement.chance for r in rows])
-    _filters(tiles, run.cycle(row.cycle), layer or layers[0], [p.name for p in row.parts])
+    _filters(tiles, run.cycle(row.cycle), layer or layers[0], [p.name for p in row.partitions])
 
 
-def _filters(tiles, cycle, layer, parts):
+def _filters(tiles, cycle, layer, partitions):
     "Each cell tells a weight's θ0, and what became of it"
     init, living, a, b = (x[layer].numpy().ravel() for x in (cycle.init, cycle.mask, *cycle.votes))
-    kept = np.select([~living, a & b, a, b], ['dead before', 'all kept', *(f'only {p}' for p in parts)], 'none kept')
+    kept = np.select([~living, a & b, a, b], ['pruned before', 'all kept', *(f'only {p}' for p in partitions)], 'none kept')
     truth = {}
     for w, who in zip(init.astype(float).tolist(), kept.tolist(), strict=True): truth.setdefault(w, set()).add(who)
     grid = zip(tiles['z'], tiles['customdata'], tiles['text'], strict=True)
@@ -164,7 +164,7 @@ def carried_out(recipe, path):
     "The same run without a lab"
     run = plan(recipe)
     made = create_run(run, path)
-    for _ in carry_out(run, made): pass
+    for _ in execute(run, made): pass
     return made
 
 
@@ -174,7 +174,7 @@ def _saved(path):
     return json.JSONDecoder().raw_decode(text, text.index('[', text.rindex('Plotly.newPlot(')))[0]
 
 
-def _losses(page, part): return next((t['x'] for t in pages.plot(page)['data'] if t.get('name') == part), None) or []
+def _losses(page, partition): return next((t['x'] for t in pages.plot(page)['data'] if t.get('name') == partition), None) or []
 
 
 def pictures(page, when):
@@ -193,10 +193,10 @@ def test_wrong_input_is_told_beside_the_field_and_nothing_is_written(tab, jupyte
     recipe = small(seed=1, patience=10_000)
     jupyter.open(tab, [cell(recipe, 'wrong')])
     pictures(tab, '0-before')
-    wrong = lab(tab).locator('.colt-form .colt-wrong')
+    wrong = lab(tab).locator('.colt-form .colt-error')
     for name, (value, right, says) in WRONG.items():
         put(tab, name, value)
-        field(tab, name).locator('.colt-wrong', has_text=says).wait_for()
+        field(tab, name).locator('.colt-error', has_text=says).wait_for()
         pages.until(tab, lambda: button(tab, 'Step').is_disabled() and button(tab, 'Play').is_disabled())
         assert wrong.count() == 1
         put(tab, name, right)
@@ -325,7 +325,7 @@ def test_held_and_stopped_in_the_middle_it_goes_on_to_the_same_bits(tab, jupyter
     assert run.records() == []
     halfway()
     x = pages.until(tab, lambda: _losses(tab, '0-4'))
-    assert x == sorted(set(x)), 'what was given up is still drawn'
+    assert x == sorted(set(x)), 'what was discarded is still drawn'
     button(tab, 'Play').click()
     pages.until(tab, lambda: run.records() or max(_losses(tab, '0-4')) > 15)
     assert run.records() or pages.plot(tab)['layout']['xaxis'].get('dtick') != 1, 'a mark for each of 120 epochs'
@@ -385,12 +385,12 @@ def test_an_interrupt_ends_no_lab(tab, jupyter, tmp_path):
     tab.evaluate(WAIT)
     comes(tab, 'epoch', n=1)
     pages.interrupt(tab)
-    comes(tab, 'Held.', 'notice', 1)
+    comes(tab, 'Paused.', 'notice', 1)
     tab.get_by_text('KeyboardInterrupt').last.wait_for()
     assert asked(tab, 'lab.worker.state') == "'paused'"
     tab.evaluate(WAIT)
     button(tab, 'Pause', 1).click()                                       # heard, though a cell waits
-    comes(tab, 'Held.', 'notice', 1)
+    comes(tab, 'Paused.', 'notice', 1)
     assert asked(tab, 'lab.worker.state') == "'paused'"
     button(tab, 'Play', 1).click()
     ends(tab, 1)
@@ -411,7 +411,7 @@ def test_two_labs_at_once_and_one_that_fails(tab, jupyter, tmp_path):
     button(tab, 'Step', 2).click()
     pages.until(tab, lambda: 'train with a learning rate below' in words(tab, 'notice', 2), 20)
     pages.until(tab, lambda: not button(tab, 'Step', 2).is_disabled())
-    pages.until(tab, lambda: lab(tab, 2).locator('.colt-notice.colt-wrong').count() == 1)
+    pages.until(tab, lambda: lab(tab, 2).locator('.colt-notice.colt-error').count() == 1)
     assert folder(jupyter, wild, 'two').records() == []
 
 

@@ -11,8 +11,8 @@ from torch import nn
 
 from colt.data import Dataset, Images
 from colt.files import pack_mask, unpack_mask
-from colt.mask import Prunable, alive, apply_, layer_kept, prune, reachable, sparsity
-from colt.overlap import agreement, overlap, removal
+from colt.mask import Prunable, count_kept, apply_, layer_kept, prune, min_kept, sparsity
+from colt.overlap import agreement, overlap, expected_removal
 from colt.partition import at_random, by_class
 from colt.rewind import rewind_, snapshot
 from colt.ticket import Ticket
@@ -85,7 +85,7 @@ def test_prune_is_torchs_where_there_are_no_ties(network, rate, scope):
         with torch.no_grad(): layers[n].weight.copy_(w)
         torch_prune.custom_from_mask(layers[n], 'weight', mask[n])
     if scope == 'global': torch_prune.global_unstructured([(m, 'weight') for m in layers.values()], torch_prune.L1Unstructured,
-                                                          amount=round(rate*alive(mask)))
+                                                          amount=round(rate*count_kept(mask)))
     else:
         for n, m in layers.items(): torch_prune.l1_unstructured(m, 'weight', round(rate*int(mask[n].sum())))
     assert same(prune(weights, mask, rate, scope), {n: m.weight_mask.bool() for n, m in layers.items()})
@@ -98,10 +98,10 @@ def test_what_stays_for_ever_is_known_before(network, rate, scope):
     (weights, mask), left = network, 0
     for line in [[*mask]] if scope == 'global' else [[n] for n in mask]:
         now = {n: mask[n] for n in line}
-        while len(line) <= alive(then := prune({n: weights[n] for n in line}, now, rate, scope)) < alive(now): now = then
-        left += alive(now)
+        while len(line) <= count_kept(then := prune({n: weights[n] for n in line}, now, rate, scope)) < count_kept(now): now = then
+        left += count_kept(now)
     sizes, group = layer_kept(mask), dict.fromkeys(mask, 'all')
-    assert left == reachable(Prunable(sizes, group, scope, sum(sizes.values())), {'all': rate})
+    assert left == min_kept(Prunable(sizes, group, scope, sum(sizes.values())), {'all': rate})
 
 
 @given(votes())
@@ -123,10 +123,10 @@ def test_a_cycle_removes_between_n_and_n_times_the_votes(network, rate, n, data)
     weights, mask = network
     others = [{k: torch.from_numpy(data.draw(arrays(np.float32, tuple(w.shape), elements=finite))) for k, w in weights.items()}
               for _ in range(n)]
-    one = round(rate*alive(mask))
-    gone = alive(mask) - alive(overlap([prune(w, mask, rate) for w in others]))
-    assert one <= gone <= min(alive(mask), n*one)
-    low, high = removal(rate, n)
+    one = round(rate*count_kept(mask))
+    gone = count_kept(mask) - count_kept(overlap([prune(w, mask, rate) for w in others]))
+    assert one <= gone <= min(count_kept(mask), n*one)
+    low, high = expected_removal(rate, n)
     assert low == rate and low <= high + 1e-12 <= min(1, n*rate) + 1e-9
 
 
@@ -175,10 +175,10 @@ def test_every_class_and_every_image_is_in_one_part(classes, n, seed, data):
         return Images(torch.arange(len(y)).to(torch.uint8).view(-1, 1, 1, 1), y, names)
     whole = Dataset(images(), images(), images())
     if n <= classes:
-        parts = by_class(whole, n)
-        assert [c for p in parts for c in p.classes] == list(names)
-        assert max(len(p.classes) for p in parts) - min(len(p.classes) for p in parts) <= 1
-        assert sum(len(p.train) for p in parts) == len(whole.train) and len({p.name for p in parts}) == n
+        partitions = by_class(whole, n)
+        assert [c for p in partitions for c in p.classes] == list(names)
+        assert max(len(p.classes) for p in partitions) - min(len(p.classes) for p in partitions) <= 1
+        assert sum(len(p.train) for p in partitions) == len(whole.train) and len({p.name for p in partitions}) == n
     if n <= 2:
-        parts = at_random(whole, n, seed)
-        assert sorted(torch.cat([p.train.x for p in parts]).flatten().tolist()) == sorted(whole.train.x.flatten().tolist())
+        partitions = at_random(whole, n, seed)
+        assert sorted(torch.cat([p.train.x for p in partitions]).flatten().tolist()) == sorted(whole.train.x.flatten().tolist())

@@ -16,6 +16,7 @@ import pages
 import pytest
 from conftest import TOP
 from test_house import room
+from test_words import ALLOWED, found
 
 SHOTS, PLOTLY = TOP/'_shots', 'application/vnd.plotly.v1+json'
 MAIN = ('index', 'tutorials/01_five_lines', 'tutorials/03_two_heads', 'tutorials/04_lab', 'api/04_overlap', 'api/17_cycle', 'api/24_plot', 'api/25_panel',
@@ -27,6 +28,11 @@ FIGURES = '''async () => {
         for (let i = 0; i < 200 && !drawn(e); i++) await new Promise(r => setTimeout(r, 25))
     }
     return all.map(e => e.hidden || drawn(e) && e.querySelector('.main-svg').getBoundingClientRect().width > 200)}'''
+FITTED = '''async () => { // plotly draws again a moment after the page has another width
+    const plots = [...document.querySelectorAll('.colt-figure:not([hidden]) .js-plotly-plot')]
+    const fits = e => Math.abs(e.querySelector('.main-svg').getBoundingClientRect().width - e.getBoundingClientRect().width) < 2
+    for (let i = 0; i < 200 && !plots.every(fits); i++) await new Promise(r => setTimeout(r, 25))
+    return plots.every(fits)}'''
 CONTRAST = '''() => {
     const linear = x => (x /= 255) <= .04045 ? x/12.92 : ((x + .055)/1.055)**2.4
     const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(linear); return .2126*r + .7152*g + .0722*b }
@@ -68,28 +74,52 @@ def every(out): return sorted(p.relative_to(out).as_posix() for p in out.rglob('
 
 
 def test_every_page_opens_with_its_figures_and_asks_for_nothing_elsewhere(site, chromium):
+    "On a wide page in the light, and then on a phone in the dark"
     out, url = site
     with pages.fresh(chromium) as page:
         missing, figures = [], 0
         page.on('response', lambda r: missing.append(r.url) if r.status >= 400 else None)
         for name in every(out):
+            page.set_viewport_size(dict(width=1280, height=800))
+            page.emulate_media(color_scheme='light')
             page.goto(url + name)
-            drawn = page.evaluate(FIGURES)
-            assert '#|' not in ''.join(page.locator('.cell_input').all_text_contents()), f'{name} shows a directive'
-            assert all(drawn), f'{name}: {drawn.count(False)} of {len(drawn)} figures are not drawn'
-            buttons = page.locator('.modebar-btn').evaluate_all('all => all.map(e => e.dataset.title)')
-            assert len(drawn) == 0 or 'Zoom in' in buttons, name
-            assert not any('Share' in b for b in buttons), f'{name} offers an upload'
-            assert page.locator('.slider-container, .updatemenu-button').count() == 0, f'{name} has a control that no key reaches'
-            assert not [p for p in page.locator('article p').all_text_contents() if p.lstrip().startswith('|')], f'{name} shows a table as raw text'
-            assert page.evaluate(CUT, '.cell_output pre, .table-wrapper') == [], f'{name}: outputs are cut off'
-            assert page.locator('.output.stream + .output.stream').count() == 0, f'{name} shows one output in pieces'
-            codes = page.locator('.cell_input:visible').all_inner_texts()
-            assert not [c for c in codes if all(line.startswith(('import ', 'from ')) for line in c.split('\n') if line)], f'{name} shows bare imports'
-            figures += len(drawn)
+            figures += is_whole(page, name)
             picture(page, name, 'light-1280')
+            page.set_viewport_size(dict(width=390, height=800))
+            page.emulate_media(color_scheme='dark')
+            is_readable_on_a_phone(page, name)
+            picture(page, name, 'dark-390')
         assert (page.errors, missing, page.elsewhere) == ([], [], [])
         assert figures == sum(len(saved(nb)) for nb in (TOP/'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in nb.parts) > 30
+
+
+def is_whole(page, name):
+    "Nothing of a page is missing or cut off; how many figures it has"
+    drawn = page.evaluate(FIGURES)
+    assert '#|' not in ''.join(page.locator('.cell_input').all_text_contents()), f'{name} shows a directive'
+    assert all(drawn), f'{name}: {drawn.count(False)} of {len(drawn)} figures are not drawn'
+    buttons = page.locator('.modebar-btn').evaluate_all('all => all.map(e => e.dataset.title)')
+    assert len(drawn) == 0 or 'Zoom in' in buttons, name
+    assert not any('Share' in b for b in buttons), f'{name} offers an upload'
+    assert page.locator('.slider-container, .updatemenu-button').count() == 0, f'{name} has a control that no key reaches'
+    assert not [p for p in page.locator('article p').all_text_contents() if p.lstrip().startswith('|')], f'{name} shows a table as raw text'
+    assert page.evaluate(CUT, '.cell_output pre, .table-wrapper') == [], f'{name}: outputs are cut off'
+    assert page.locator('.output.stream + .output.stream').count() == 0, f'{name} shows one output in pieces'
+    codes = page.locator('.cell_input:visible').all_inner_texts()
+    assert not [c for c in codes if all(line.startswith(('import ', 'from ')) for line in c.split('\n') if line)], f'{name} shows bare imports'
+    return len(drawn)
+
+
+def is_readable_on_a_phone(page, name):
+    "It does not scroll sideways, and nothing is dark on dark or lies over something else"
+    assert page.evaluate(FITTED), f'{name}: a figure does not follow the width of the page'
+    assert page.evaluate('document.documentElement.scrollWidth') <= 390, name
+    weak = [c for c in page.evaluate(CONTRAST) if c < 4.5]
+    assert not weak, (name, weak)
+    inks = page.evaluate(STYLED, ['.main-svg :is(path, text)', 'stroke', 'fill'])
+    assert 'rgb(42, 63, 95)' not in inks, f"{name}: something is drawn in the template's ink"
+    assert set(page.evaluate(STYLED, ['.highlight .nn', 'textDecorationLine'])) <= {'none'}, f'{name}: names of modules look like links'
+    assert page.evaluate(COLLISIONS) == [], name
 
 
 def picture(page, name, how):
@@ -104,23 +134,6 @@ def saved(notebook):
     "The plotly figures that a notebook shows"
     shown = [c for c in json.loads(notebook.read_text())['cells'] if not re.match(r'#\|\s*(hide|eval)\b', ''.join(c['source']))]
     return [o['data'][PLOTLY] for c in shown for o in c.get('outputs', ()) if PLOTLY in o.get('data', {})]
-
-
-def test_no_page_scrolls_sideways_on_a_phone_and_all_are_readable_in_the_dark(site, chromium):
-    out, url = site
-    with pages.fresh(chromium, 390, 800) as page:
-        page.emulate_media(color_scheme='dark')
-        for name in every(out):
-            page.goto(url + name)
-            page.evaluate(FIGURES)
-            assert page.evaluate('document.documentElement.scrollWidth') <= 390, name
-            weak = [c for c in page.evaluate(CONTRAST) if c < 4.5]
-            assert not weak, (name, weak)
-            inks = page.evaluate(STYLED, ['.main-svg :is(path, text)', 'stroke', 'fill'])
-            assert 'rgb(42, 63, 95)' not in inks, f"{name}: something is drawn in the template's ink"
-            assert set(page.evaluate(STYLED, ['.highlight .nn', 'textDecorationLine'])) <= {'none'}, f'{name}: names of modules look like links'
-            assert page.evaluate(COLLISIONS) == [], name
-            picture(page, name, 'dark-390')
 
 
 def drawn(figure, frame):
@@ -218,6 +231,32 @@ def test_the_playground_holds_two_runs_against_each_other(site, chromium):
         assert page.url.endswith('09_playground.html') and page.errors == []
 
 
+def exercises():
+    "The name of a lesson, and an exercise in it as HTML, with the number that is right"
+    for path in sorted((TOP/'nbs/tutorials').glob('*.ipynb')):
+        for cell in json.loads(path.read_text())['cells']:
+            for output in cell.get('outputs', ()):
+                html = ''.join(output.get('data', {}).get('text/html', ''))
+                if truth := re.search(r'valueAsNumber - (\S+)\)', html): yield path.stem, html, float(truth[1])
+
+
+def test_an_exercise_is_checked_where_no_python_runs(chromium):
+    found = list(exercises())
+    assert {'01_five_lines', '02_what_is_a_ticket', '03_two_heads', '09_playground'} <= {name for name, *_ in found}
+    with pages.fresh(chromium) as page:
+        for _, html, truth in found:
+            page.set_content(html)
+            field, says, solution = page.get_by_label('your answer'), page.locator('output'), page.locator('details p')
+            for answer, word in (truth, 'Right'), (truth + 1, 'Not quite'), ('', 'Not quite'):
+                field.fill(str(answer))
+                field.blur()
+                assert says.inner_text() == word
+            assert not solution.is_visible()
+            page.get_by_text('solution').first.click()
+            assert solution.is_visible()
+        assert page.errors == []
+
+
 def test_search_finds_the_overlap(site, chromium):
     _, url = site
     with pages.fresh(chromium) as page:
@@ -240,6 +279,13 @@ def test_every_link_within_the_site_leads_somewhere(site):
             to = unquote(to).lstrip('/').split('?')[0] or 'index.html'
             if not (out/to).is_file() or (at and to in ids and unquote(at) not in ids[to]): dead.append((name, link))
     assert not dead
+
+
+def test_its_words_are_the_field_s(site):
+    out, _ = site
+    read = [name for name in every(out) if not any(a.lower() in name.lower() for a in (*ALLOWED, 'genindex', '_modules', 'search'))]
+    said = {name: found(unescape(re.sub('<script.*?</script>|<style.*?</style>|<[^>]+>', ' ', (out/name).read_text(), flags=re.S))) for name in read}
+    assert {name: words for name, words in said.items() if words} == {} and len(read) > 60
 
 
 def test_what_is_wrong_fails_the_build(tmp_path):

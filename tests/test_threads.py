@@ -10,7 +10,7 @@ from colt.cli import colt_prune, colt_transfer
 from colt.panel.worker import Worker
 from colt.plans import plan
 from colt.records import RunFolder
-from colt.runs import carry_out, create_run, resume_run
+from colt.runs import execute, create_run, resume_run
 from colt.threads import using_threads
 from colt.recipe import Recipe
 
@@ -55,8 +55,8 @@ def test_every_training_of_a_run_follows_its_number_and_leaves_the_program_as_it
     def look(event): seen.add(torch.get_num_threads())
     late = Recipe.default('fc1', linear_prune_ratio=.5, end_iter=2, sparsity=None, max_cycles=1, rewind='2', controls='shuffle')
     with using_threads(1):
-        run = create_run(plan(late), tmp_path/'run', look, threads=3)
-        for _ in carry_out(plan(late), run, look): assert torch.get_num_threads() == 1
+        run = create_run(plan(late), tmp_path/'run', threads=3)
+        for _ in execute(plan(late), run, look): assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 1
     assert seen == {3} and run.threads == 3
     assert [run.ticket(n).meta['versions']['threads'] for n in (0, 1)] == ['3', '3']
@@ -64,10 +64,10 @@ def test_every_training_of_a_run_follows_its_number_and_leaves_the_program_as_it
 
 def test_a_resumed_run_has_as_many_threads_as_it_began_with(tmp_path, recwarn):
     with using_threads(2): whole = create_run(plan(RECIPE), tmp_path/'whole', threads=2)
-    list(carry_out(plan(RECIPE), whole))
+    list(execute(plan(RECIPE), whole))
     broken = create_run(plan(RECIPE), tmp_path/'broken', threads=2)
-    next(carry_out(plan(RECIPE), broken))
-    with using_threads(1): list(carry_out(plan(RECIPE), resume_run(plan(RECIPE), broken.path)))
+    next(execute(plan(RECIPE), broken))
+    with using_threads(1): list(execute(plan(RECIPE), resume_run(plan(RECIPE), broken.path)))
     assert files(broken) == files(whole) and not recwarn.list
     with pytest.warns(UserWarning, match='may differ in its last bits'): resume_run(plan(RECIPE), broken.path, threads=1)
     assert RunFolder(broken.path).threads == 1
@@ -77,16 +77,16 @@ def test_a_resumed_run_has_as_many_threads_as_it_began_with(tmp_path, recwarn):
 def test_runs_with_other_numbers_can_alternate(tmp_path):
     "Step by step in one thread, and batch by batch in two"
     apart = [create_run(plan(RECIPE), tmp_path/f'apart-{n}', threads=n) for n in (1, 2)]
-    for run in apart: list(carry_out(plan(RECIPE), run))
+    for run in apart: list(execute(plan(RECIPE), run))
     steps = [create_run(plan(RECIPE), tmp_path/f'steps-{n}', threads=n) for n in (1, 2)]
-    for _ in zip(*(carry_out(plan(RECIPE), run) for run in steps), strict=False): pass
-    for run in steps: list(carry_out(plan(RECIPE), run))
+    for _ in zip(*(execute(plan(RECIPE), run) for run in steps), strict=False): pass
+    for run in steps: list(execute(plan(RECIPE), run))
     played, seen = [create_run(plan(RECIPE), tmp_path/f'played-{n}', threads=n) for n in (1, 2)], [set(), set()]
     def work(i):
         def look(event, report):
             seen[i].add(torch.get_num_threads())
             report(event)
-        return lambda report: carry_out(plan(RECIPE), played[i], lambda event: look(event, report))
+        return lambda report: execute(plan(RECIPE), played[i], lambda event: look(event, report))
     before, workers = torch.get_num_threads(), [Worker(work(i)) for i in (0, 1)]
     for w in workers: w.start()
     for w in workers: w.wait()
@@ -98,7 +98,7 @@ def test_the_flag_says_how_many_and_a_transfer_has_its_own(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     line = '--arch_type fc1 --end_iter 1 --linear_prune_ratio 0.5 --max_cycles 0 --evaluate no --name run'
     assert colt_prune([*line.split(), '--threads', '2']) == 0 and RunFolder('runs/run').threads == 2
-    assert 'threads   2' in capsys.readouterr().out
+    assert 'threads        2' in capsys.readouterr().out
     assert colt_prune('--resume --name run --max_cycles 1'.split()) == 0 and capsys.readouterr().err == ''
     assert colt_transfer('--from run --cycle 0 --end_iter 1 --threads 3 --name there'.split()) == 0 and RunFolder('runs/there').threads == 3
     capsys.readouterr()

@@ -16,14 +16,14 @@ sys.path.insert(0, str(top/'tests'))
 import pages
 from colt.plot import cycle_figure, save_page
 from colt.plans import plan
-from colt.runs import carry_out, create_run
+from colt.runs import execute, create_run
 from colt.recipe import Recipe
 
 
 def film(page, here):
     "Each cycle of the first run as one picture"
     folder = create_run(p := plan(Recipe.default(evaluate='each')), here/'first')
-    records = list(carry_out(p, folder, keep=True))
+    records = list(execute(p, folder, keep=True))
     for n in range(len(records)):
         save_page(here/'page.html', 'a run', cycle_figure(records, n, folder.cycle(n), 'body.4.weight').update_layout(width=1000))
         page.set_content((here/'page.html').read_text())

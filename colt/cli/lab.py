@@ -11,37 +11,37 @@ from argparse import ArgumentParser
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import colt
-from .command import add_flags, check_folder, command_parser, run_command, yes_or_no
+from .command import Flag, add_flags, check_folder, command_parser, run_command, yes_or_no
 
 # %% ../../nbs/api/26f_lab.ipynb #16f00007
-_WHAT = ('See tickets being made: opens JupyterLab at a tour of the lab. '
-         'Only this machine can reach it. Ctrl-C ends it.')
+_WHAT = ('Watch how tickets are found: open JupyterLab with a tour of the lab. '
+         'Only this user of this machine can reach it. Ctrl-C ends it.')
 _FLAGS = (
-    ('--voila', '', 'the panel alone, as an application, by Voila'),
-    ('--port', 'N',
-     '1 to 65535 (default: the first one that is free, from 8888, with --voila from 8866)'))
+    Flag('--voila', '', 'show the lab alone, as an application, by Voila'),
+    Flag('--port', 'N',
+         '1 to 65535 (default: the first that is free, from 8888; with --voila from 8866)'))
 
 def lab_parser() -> ArgumentParser:
     "All flags of `colt-lab`"
     p = command_parser('colt-lab', _WHAT, 'colt-lab lesson --voila')
     p.add_argument(
         'folder', nargs='?', default='lab', metavar='FOLDER',
-        help='where the notebook is, and the runs that it makes; made if it is missing (default: lab)')
+        help='where the notebook and the runs that it makes are kept; made if it is missing (default: lab)')
     add_flags(p, _FLAGS)
     p.add_argument(
         '--browser', type=yes_or_no, default=True, metavar='YES|NO',
         help='open a browser (default: yes)')
-    add_flags(p, [('--dry_run', '', 'say what would be started, and do nothing')])
+    add_flags(p, [Flag('--dry_run', '', 'print what would be started, and do nothing')])
     return p
 
 # %% ../../nbs/api/26f_lab.ipynb #fe5b33af
 def _refused(port):
     "Why nothing can listen on this port; empty if something can"
     with socket.socket() as s:
-        if os.name == 'posix': # a port that was left a moment ago is free
+        if os.name == 'posix': # so that a port whose server has just ended is free
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try: s.bind(('127.0.0.1', port))
         except OSError as e: return e.strerror or str(e)
@@ -58,20 +58,19 @@ def _port(asked, first):
     return port
 
 # %% ../../nbs/api/26f_lab.ipynb #45632385
-_KERNEL = dict(name='python3', language='python', display_name='python3')
-
-def _one_cell(source='from colt.panel import Lab\nLab()'):
-    "A notebook of one cell: the panel"
-    cell = dict(cell_type='code', id='lab', source=source,
-                metadata={}, outputs=[], execution_count=None)
-    notebook = dict(cells=[cell], metadata=dict(kernelspec=_KERNEL), nbformat=4, nbformat_minor=5)
+def _one_cell():
+    "A notebook of one cell, which shows the lab"
+    cell: dict[str, Any] = dict(cell_type='code', id='lab', source='from colt.panel import Lab\nLab()',
+                                metadata={}, outputs=[], execution_count=None)
+    kernel = dict(name='python3', language='python', display_name='python3')
+    notebook = dict(cells=[cell], metadata=dict(kernelspec=kernel), nbformat=4, nbformat_minor=5)
     return json.dumps(notebook, indent=1).encode()
 
-def _of_package(name): return Path(colt.__file__).with_name(name)
+def _in_package(name): return Path(colt.__file__).with_name(name)
 
-def _put(file, content):
-    "Write `content` where no file is yet"
-    from colt.files import write_whole # and with it PyTorch, which no help needs
+def _write_new(file, content):
+    "Write a file, unless it exists"
+    from colt.files import write_whole # imports PyTorch, which help does not need
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         if not file.exists(): write_whole(file, content)
@@ -81,9 +80,9 @@ def _put(file, content):
 
 # %% ../../nbs/api/26f_lab.ipynb #7bfa0c92
 def _voila(folder, port):
-    "The command that starts the panel alone"
+    "The command that starts Voila"
     return [sys.executable, '-m', 'voila', str(folder/'lab.ipynb'),
-            f"--Voila.config_file_paths={_of_package('voila.json').parent}",
+            f"--Voila.config_file_paths={_in_package('voila.json').parent}",
             f'--Voila.port={port}', '--Voila.port_retries=0', '--Voila.open_browser=False']
 
 def _jupyterlab(folder, port, browser):
@@ -98,37 +97,35 @@ def _jupyterlab(folder, port, browser):
 
 # %% ../../nbs/api/26f_lab.ipynb #e9272493
 @contextmanager
-def _ends_are_interrupts():
-    "Whatever asks this process to end raises `KeyboardInterrupt`, unless it is to be ignored"
-    asked = [getattr(signal, name, signal.SIGTERM) for name in ('SIGINT', 'SIGTERM', 'SIGHUP')]
-    before = {s: signal.getsignal(s) for s in asked}
+def _signals_as_interrupts():
+    "Every signal to end raises `KeyboardInterrupt`, except one that was ignored before, as by nohup"
+    signals = [getattr(signal, name, signal.SIGTERM) for name in ('SIGINT', 'SIGTERM', 'SIGHUP')]
+    before = {s: signal.getsignal(s) for s in signals}
     for s, handler in before.items():
-        if handler is not signal.SIG_IGN: # nohup stays nohup
-            signal.signal(s, signal.default_int_handler)
+        if handler is not signal.SIG_IGN: signal.signal(s, signal.default_int_handler)
     try: yield
     finally:
         for s, handler in before.items(): signal.signal(s, handler)
 
 def _serve(command, ready=lambda server: None, **environment):
-    "Start a server, call `ready` with the process, and wait for its end, or for Ctrl-C"
-    with _ends_are_interrupts():
+    "Start a server, call `ready` with its process, and wait until it ends or Ctrl-C is pressed"
+    with _signals_as_interrupts():
         server = subprocess.Popen(command, env=os.environ | environment,
                                   stdin=subprocess.DEVNULL, start_new_session=True)
         try:
             ready(server)
-            code, program = server.wait(), command[2]
-            if code:
-                raise ConnectionError(f'{program} has ended with code {code}; what it said is above')
+            code = server.wait()
+            if code: raise ConnectionError(f'{command[2]} has ended with code {code}; its messages are above')
         except KeyboardInterrupt: server.terminate()
         finally: _wait_for_end(server)
 
 def _wait_for_end(server):
-    "Wait for 15 seconds, or until the next Ctrl-C"
+    "Wait at most 15 seconds, or until the next Ctrl-C; then kill the server"
     try: server.wait(15)
     except (subprocess.TimeoutExpired, KeyboardInterrupt): server.kill()
 
 # %% ../../nbs/api/26f_lab.ipynb #16f00012
-def _wait_for(server, port, seconds=60):
+def _wait_for_port(server, port, seconds=60):
     "Wait until something listens on the port; False if the server ends before, or takes too long"
     until = time.monotonic() + seconds
     while server.poll() is None and time.monotonic() < until:
@@ -137,13 +134,13 @@ def _wait_for(server, port, seconds=60):
         time.sleep(.1)
     return False
 
-def _serve_voila(stage, command, port, browser):
-    "Start Voila, and show its address"
+def _serve_voila(terminal, command, port, browser):
+    "Start Voila, and print its address"
     token = secrets.token_hex(24)
     address = f'http://127.0.0.1:{port}/?token={token}'
     def ready(server):
-        if not _wait_for(server, port): return
-        stage.console.print(address)
+        if not _wait_for_port(server, port): return
+        terminal.console.print(address)
         if browser: webbrowser.open(address)
     _serve(command, ready, JUPYTER_TOKEN=token)
 
@@ -157,22 +154,23 @@ class Program(NamedTuple):
 _JUPYTERLAB = Program('JupyterLab', 8888, 'tour.ipynb')
 _VOILA = Program('Voila', 8866, 'lab.ipynb')
 
-def _lab(stage, args):
+def _lab(terminal, args):
     program = _VOILA if args.voila else _JUPYTERLAB
     if not find_spec(program.name.lower()):
         raise ValueError(f'{program.name} is not installed; pip install {program.name.lower()} brings it')
     if not args.folder: raise ValueError('FOLDER is empty; give it a name, or leave it out')
-    folder, port = Path(args.folder), _port(args.port, program.port)
+    folder = Path(args.folder)
+    port = _port(args.port, program.port)
     check_folder(folder)
     file = folder/program.notebook
     command = _voila(folder, port) if args.voila else _jupyterlab(folder, port, args.browser)
-    if args.dry_run: return stage.console.print(_would_serve(file, command))
-    _put(file, _one_cell() if args.voila else _of_package(file.name).read_bytes())
-    if args.voila: _serve_voila(stage, command, port, args.browser)
+    if args.dry_run: return terminal.console.print(_would_serve(file, command))
+    _write_new(file, _one_cell() if args.voila else _in_package(file.name).read_bytes())
+    if args.voila: _serve_voila(terminal, command, port, args.browser)
     else: _serve(command)
 
 def _would_serve(file, command):
-    "What would be done"
+    "What would be written and started"
     verb = 'open' if file.exists() else 'write'
     python, *words = command
     return f'would {verb} {file}\nwould start {shlex.join([Path(python).name, *words])}'

@@ -7,69 +7,69 @@ __all__ = ['parser', 'asked_recipe', 'colt_prune']
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00004
 from argparse import ArgumentParser, Namespace
-from dataclasses import replace
-from operator import itemgetter
+from dataclasses import fields
+from statistics import fmean
 
-from .command import add_flags, command_parser, run_command, to_go_on
+from .command import Flag, add_flags, command_parser, resume_command, run_command
 from .training import (
-    CYCLE, SECONDS, SETTINGS, SPARSITY, Column, add_run_flags, add_settings, asked_folder,
-    asked_settings, carry_on, check_flags, check_free, check_outputs, next_step, percent, records_in)
+    add_run_flags, add_settings, asked_folder, asked_settings, check_flags, check_free, check_outputs,
+    default_words, execute_with_table, next_step, percent, records_in)
 from ..models import create
 from ..plans import check_plan, plan
 from ..recipe import Recipe, one_shot, usual_device
 from ..records import collapse_of
 from ..resume import Layers, classes_and_shape, kept_run, matched, resumed, run_standing, with_one_target
-from ..runs import carry_out
-from ..schedule import highest, outputs_of, preview, prunable_of
+from ..runs import execute
+from ..schedule import max_sparsity, outputs_of, preview
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00007
-_WHAT = ('Find a COLT or lottery ticket. '
-         'With no flags: a COLT ticket of conv3 on handwritten digits, in a minute.')
+_WHAT = ('Find a lottery ticket by COLT, or by iterative magnitude pruning (IMP: --prune_type lth). '
+         'Without flags: COLT with conv3 on handwritten digits, in a minute. '
+         'The table shows validation accuracies; the summary at the end shows test accuracies.')
 _FLAGS = (
-    ('--match', 'RUN',
-     'lth at the sparsities of this run (a folder, or a name in --out), with its settings: '
-     'the fair rival of a COLT run'),
-    ('--paper', '',
-     "begin with the settings of the authors' code instead of ours, and with cifar100 instead of digits"),
-    ('--one_shot', '',
-     'prune once instead of cycle by cycle: each vote removes --sparsity of the weights; '
-     'what several of them keep may be sparser, or denser with --overlap any'))
+    Flag('--match', 'RUN',
+         'IMP at the sparsities of this run (a folder, or a name in --out), with its settings: '
+         'the matched baseline of a COLT run'),
+    Flag('--paper', '',
+         "start from the settings of the authors' code instead of our defaults, and from cifar100 instead of digits"),
+    Flag('--one_shot', '',
+         'prune in a single round: each vote removes --sparsity of the weights; the overlap of several votes '
+         'may be sparser than that, or denser with --overlap any'))
+_SETTINGS = [f.name for f in fields(Recipe) if f.name not in ('device', 'match')]
 
 def parser() -> ArgumentParser:
     "All flags of `colt-prune`"
-    example = 'colt-prune --dataset fashionmnist --arch_type lenet5 --sparsity 0.98'
-    p = command_parser('colt-prune', _WHAT, example)
+    p = command_parser('colt-prune', _WHAT, 'colt-prune --dataset fashionmnist --arch_type lenet5 --sparsity 0.98')
     add_flags(add_run_flags(p), _FLAGS)
-    add_settings(p.add_argument_group('the recipe'), SETTINGS)
+    words = default_words()
+    add_settings(p.add_argument_group('the recipe'), {name: words[name] for name in _SETTINGS})
     return p
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00010
 def asked_recipe(
     args:Namespace,
 ) -> tuple[Recipe, Layers]: # and the sparsities to follow
-    "The recipe that the flags describe; raise `ValueError` for a mistake that shows in them alone"
-    given = asked_settings(args, SETTINGS)
+    "The recipe that the flags ask for; raise `ValueError` for a mistake that shows in the flags alone"
+    given = asked_settings(args, _SETTINGS)
     match: Layers = []
     if args.resume and args.name:
         run = kept_run(asked_folder(args).path)
         recipe, match = resumed(run, given, args.out, args.match)
     elif args.match:
         recipe, match = matched(args.out, args.match, {'device': usual_device()} | given)
-    else: recipe = _fresh_recipe(args.paper, given)
+    else: recipe = _default_recipe(args.paper, given)
     return one_shot(recipe) if args.one_shot else recipe, match
 
-def _fresh_recipe(paper, given):
-    "The defaults, ours or the authors', but for what is given"
-    make, dataset = (Recipe.paper, 'cifar100') if paper else (Recipe.default, 'digits')
-    usual = dict(arch='conv3', dataset=dataset, device=usual_device())
+def _default_recipe(paper, given):
+    "Our defaults or the authors', changed by what is given"
+    usual = dict(arch='conv3', dataset='cifar100' if paper else 'digits', device=usual_device())
+    make = Recipe.paper if paper else Recipe.default
     return make(**usual | with_one_target(given))
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00013
 def _check_outputs(args, recipe, classes):
     "Raise `ValueError` if `--output_class` is not what follows from the data"
-    partitions = '1 partition' if recipe.partition == 1 else f'{recipe.partition} partitions'
-    outputs = outputs_of(recipe, classes)
-    check_outputs(args.output_class, outputs, f'{classes} classes in {partitions}')
+    check_outputs(args.output_class, outputs_of(recipe, classes), f'{classes} classes, partition {recipe.partition}')
 
 def _preview(args, folder, recipe, match):
     "What would be pruned; raise `ValueError` if that is known to be impossible"
@@ -81,75 +81,67 @@ def _preview(args, folder, recipe, match):
     return preview(net, recipe, match=match)
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00016
-def _accuracy(name, pick):
-    "A column of validation accuracies: `pick` makes one of those of all partitions"
-    def show(record): return percent(pick([part.valid_accuracy for part in record.parts]))
-    return Column(name, max(9, len(name) + 2), show)
+def _accuracies(partitions):
+    "Heading -> validation accuracy"
+    accuracies = {f'valid {partition.name}': partition.valid_accuracy for partition in partitions}
+    if len(accuracies) <= 4: return accuracies
+    return {'lowest valid': min(accuracies.values()), 'mean valid': fmean(accuracies.values())}
 
-def _agreement(record): return f'{record.agreement.all:.3f}  ({record.agreement.chance:.3f})'
-def _ticket(record): return percent(record.ticket.valid_accuracy) if record.ticket else ''
-def _mean(values): return sum(values)/len(values)
-
-def _columns(names):
-    "The columns for a run with these partitions"
-    columns = [CYCLE, SPARSITY]
-    if len(names) > 1: columns.append(Column('agreement (chance)', 20, _agreement))
-    if len(names) > 4: columns += [_accuracy('lowest', min), _accuracy('mean', _mean)]
-    else: columns += [_accuracy(name, itemgetter(i)) for i, name in enumerate(names)]
-    return [*columns, Column('ticket', 9, _ticket), SECONDS]
+def _row(record):
+    "A line of the table: heading -> text"
+    row = {'cycle': str(record.cycle), 'sparsity': percent(record.sparsity)}
+    overlap = record.agreement
+    if overlap: row['overlap (chance)'] = f'{overlap.all:.3f}  ({overlap.chance:.3f})'
+    row |= {heading: percent(accuracy) for heading, accuracy in _accuracies(record.partitions).items()}
+    row['valid ticket'] = percent(record.ticket.valid_accuracy) if record.ticket else ''
+    row['seconds'] = f'{record.seconds:.1f}'
+    return row
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00019
 def _size(file): return f'{file.stat().st_size/1e3:,.0f} KB'
 
 def _summary(args, p, folder, records):
-    "Where the ticket is, what it is worth, and how to go on"
-    last, report = records[-1], folder.path/'report.html'
-    file, dense = folder.file('tickets', last.cycle), folder.file('tickets', 0)
-    yield 'ticket', f'{file} ({_size(file)}; dense {_size(dense)})'
-    yield 'sparsity', (f'{percent(last.sparsity)} of the prunable weights '
-                       f'(prune rate {last.prune_rate:.2f} % of all)')
-    if last.ticket and records[0].ticket: yield 'accuracy', _accuracies(p, records[0], last)
-    for how, found in last.controls.items():
-        yield how, f'{percent(found.test_accuracy)}, trained in the same way: a control'
-    yield 'threads', f'{folder.threads}, in every training of this run'
-    yield 'report', f'{report}'
-    go_on = _go_on(args, p, folder.path.name, last)
-    if go_on: yield 'go on', go_on
+    "Label -> text"
+    first, last = records[0], records[-1]
+    file, dense_file = folder.file('tickets', last.cycle), folder.file('tickets', 0)
+    sparsity = f'{percent(last.sparsity)} of the prunable weights'
+    lines = {'ticket': f'{file} ({_size(file)}; dense {_size(dense_file)})',
+             'sparsity': f'{sparsity} (prune rate {last.prune_rate:.2f} % of all weights)'}
+    if last.ticket and first.ticket:
+        ticket, dense = percent(last.ticket.test_accuracy), percent(first.ticket.test_accuracy)
+        lines['test accuracy'] = f'{ticket} on all {len(p.dataset.classes)} classes; the dense network has {dense}'
+    for name, control in last.controls.items():
+        lines[name] = f'{percent(control.test_accuracy)} test accuracy (a control, trained like the ticket)'
+    lines |= {'threads': f'{folder.threads}, stored with the run', 'report': str(folder.path/'report.html')}
+    further = _further(args, p, folder.path.name, last)
+    return lines | {'continue with': further} if further else lines
 
-def _accuracies(p, first, last):
-    "What the ticket is worth, and the dense network"
-    ticket, dense = percent(last.ticket.test_accuracy), percent(first.ticket.test_accuracy)
-    classes = len(p.dataset.classes)
-    return f'{ticket} on the test images of all {classes} classes; the dense network has {dense}'
-
-def _go_on(args, p, name, last):
-    "How to go on after the last cycle; empty if there is no way"
+def _further(args, p, name, last):
+    "The command that takes the run further, or why none can; empty if a match or one shot is at its end"
     ending = collapse_of(last)
-    if ending: return f'not from here: {ending}'
+    if ending: return f'nothing: {ending}'
     if p.recipe.match or args.one_shot: return ''
     target = round(1 - (1 - last.sparsity)/2, 4)
-    free = replace(p.recipe, sparsity=None, final_prune_rate=None, max_cycles=0)
-    reach, _ = highest(prunable_of(p.net, free), p.recipe.rates)
-    return to_go_on('colt-prune', args, name, '--sparsity', str(target)) if target < reach else ''
+    reach, _ = max_sparsity(p.prunable, p.recipe.rates)
+    return resume_command('colt-prune', args, name, '--sparsity', str(target)) if target < reach else ''
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00022
-def _prune(stage, args):
+def _prune(terminal, args):
     check_flags(args)
     recipe, match = asked_recipe(args)
     folder = asked_folder(args, recipe.name)
     records = records_in(args, folder, recipe)
     standing = run_standing(folder, records, recipe, match)
+    say = terminal.console.print
     if args.dry_run:
         lines = next_step(args, folder, recipe.dataset, standing)
-        return stage.console.print('\n'.join([_preview(args, folder, recipe, match), *lines]))
+        return say('\n'.join([_preview(args, folder, recipe, match), *lines]))
     check_free(args, folder, standing)
     p = plan(recipe, args.data or 'data', match)
     _check_outputs(args, recipe, len(p.dataset.classes))
-    columns = _columns([part.name for part in p.parts])
-    run = carry_on(stage, args, p, folder, records, columns, carry_out)
-    stage.console.print()
-    for what, value in _summary(args, p, run, records):
-        stage.console.print(f'{what:<10}{value}')
+    run = execute_with_table(terminal, args, p, folder, records, _row, execute)
+    say()
+    for label, text in _summary(args, p, run, records).items(): say(f'{label:<15}{text}')
 
 def colt_prune(
     argv:list[str]|None=None, # the flags; by default those of the process

@@ -9,10 +9,10 @@ __all__ = ['transfer_parser', 'asked_transfer', 'colt_transfer']
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from .command import add_flags, command_parser, run_command
+from .command import Flag, add_flags, command_parser, run_command
 from .training import (
-    CYCLE, SECONDS, SPARSITY, Column, add_run_flags, add_settings, asked_folder, asked_settings, carry_on,
-    check_flags, check_free, check_outputs, next_step, percent, records_in)
+    add_run_flags, add_settings, as_text, asked_folder, asked_settings, check_flags, check_free, check_outputs,
+    execute_with_table, next_step, percent, records_in)
 from ..partition import classes_of
 from ..recipe import Recipe
 from ..records import RunFolder
@@ -20,45 +20,51 @@ from ..resume import (
     TRAINING, classes_and_shape, find_run, kept_run, resumed_transfer, the_run_with,
     transfer_recipe, transfer_standing)
 from ..transfer import network_for
-from ..transfers import carry_over, choose_tickets, plan_transfer
+from ..transfers import choose_tickets, execute_transfer, plan_transfer
 
 # %% ../../nbs/api/26d_transfer.ipynb #16d00007
 _TICKETS = (
-    ('--from', 'RUN', 'the run that found them: a folder, or a name in --out'),
-    ('--dataset1 --dataset', 'WORD', 'or: the run on this data set'),
-    ('--arch_type', 'WORD', '... of this architecture'),
-    ('--prune_type', 'WORD', '... of this type, colt or lth'),
-    ('--part1', 'WORD',
-     "whose mask: the run's (default), or that of one partition before the vote: "
-     'A, B, ..., or its name', ''),
-    ('--cycle', 'N', 'the ticket of this cycle (default: every ticket)'),
-    ('--sparsity', 'X', 'the ticket that is nearest to this sparsity (default: every ticket)'),
-    ('--bias', 'YES|NO',
-     'whether their biases are pruned; it follows from the run, and another word is an error'))
+    Flag('--from', 'RUN', 'the run that found them: a folder, or a name in --out'),
+    Flag('--dataset1 --dataset', 'WORD', 'instead of --from: the run on this data set'),
+    Flag('--arch_type', 'WORD', '... of this architecture'),
+    Flag('--prune_type', 'WORD', '... of this type, colt or lth'),
+    Flag('--part1', 'WORD',
+         "whose mask: the run's (default), or the one that a single partition votes for: "
+         'A, B, ..., or its name', ''),
+    Flag('--cycle', 'N', 'the ticket of this cycle (default: every ticket)'),
+    Flag('--sparsity', 'X', 'the ticket whose sparsity is nearest to this (default: every ticket)'),
+    Flag('--bias', 'YES|NO',
+         'whether their biases are pruned; it follows from the run, and the other value is an error'))
 _LEARNED = (
-    ('--dataset2', 'WORD', "the data set (default: the run's)"),
-    ('--part2', 'WORD',
-     'of it: full, A or B (one of as many partitions as the run has), or classes such as 0-4 '
-     '(default: full)', 'full'),
-    ('--adapt', 'WORD',
-     "where the images are of another shape: images, bring them to the tickets' shape; stem, take "
-     'them as they are and begin with a fresh layer if it has to be (default: images)', 'images'))
-_SETTINGS = (*TRAINING, 'seed', 'valid', 'skip_corrupt', 'controls', 'precision')
+    Flag('--dataset2', 'WORD', "the data set (default: the run's)"),
+    Flag('--part2', 'WORD',
+         'its classes: full, A or B (one of as many partitions as the run has), or a range such as 0-4 '
+         '(default: full)', 'full'),
+    Flag('--adapt', 'WORD',
+         "where the images have another shape: images, to bring them to the tickets' shape; stem, to take them "
+         'as they are, with a fresh first layer where that is needed (default: images)', 'images'))
+
+_AS_IN_RUN = 'as in the run'
+_DEFAULTS = { # setting -> what help says of its default
+    **dict.fromkeys(TRAINING, f'{_AS_IN_RUN}; for another data set, as in colt-prune'),
+    **dict.fromkeys(('lr', 'weight_decay'), f'{_AS_IN_RUN}; for another data set or optimizer, as in colt-prune'),
+    **dict.fromkeys(('seed', 'valid', 'skip_corrupt', 'precision'), _AS_IN_RUN),
+    'controls': 'none'}
 
 def transfer_parser() -> ArgumentParser:
     "All flags of `colt-transfer`"
-    what = 'Train the tickets of a run on other images, other classes, or with another optimizer.'
-    example = 'colt-transfer --from first --dataset2 fashionmnist --optimizer sgd'
-    p = command_parser('colt-transfer', what, example)
+    what = ('Train the tickets of a run on other images, on some of the classes, or with another optimizer. '
+            'The table shows validation and test accuracies.')
+    p = command_parser('colt-transfer', what, 'colt-transfer --from first --dataset2 fashionmnist --optimizer sgd')
     add_flags(p.add_argument_group('the tickets'), _TICKETS)
-    add_flags(p.add_argument_group('what they learn'), _LEARNED)
+    add_flags(p.add_argument_group('what they are trained on'), _LEARNED)
     add_run_flags(p)
-    add_settings(p.add_argument_group('how they learn'), _SETTINGS, "as the run, or the data set's")
+    add_settings(p.add_argument_group('how they are trained'), _DEFAULTS)
     return p
 
 # %% ../../nbs/api/26d_transfer.ipynb #16d00009
 def _source(args):
-    "The run that the flags name or describe; raise `ValueError` for a mistake in that"
+    "The run that the flags name or describe; raise `ValueError` if they name none, or contradict it"
     name = getattr(args, 'from')
     described = dict(dataset=args.dataset1, arch=args.arch_type, prune_type=args.prune_type)
     source = find_run(args.out, name) if name else the_run_with(args.out, **described)
@@ -70,26 +76,23 @@ def _source(args):
     return source
 
 def _check_description(args, source):
-    "Raise `ValueError` for a flag that says of the tickets what they are not"
+    "Raise `ValueError` for a flag that contradicts the recipe of the run"
     was = source.recipe
-    tickets = f"the tickets of '{source.path}'"
-    true = dict(arch_type=was.arch, prune_type=was.prune_type, dataset1=was.dataset)
+    true = dict(arch_type=was.arch, prune_type=was.prune_type, dataset1=was.dataset, bias=was.bias)
     for flag, value in true.items():
         asked = getattr(args, flag)
         if asked not in (None, value):
-            raise ValueError(f'--{flag} {asked}: {tickets} are of {value}; leave it out')
-    if args.bias not in (None, was.bias):
-        found = 'biases pruned' if was.bias else 'no biases pruned'
-        raise ValueError(f'--bias: {tickets} were found with {found}; leave it out')
+            raise ValueError(f"--{flag} {as_text(asked)}: the tickets of '{source.path}' were found "
+                             f'with {flag} {as_text(value)}; leave it out')
 
 # %% ../../nbs/api/26d_transfer.ipynb #16d00012
 _FIXED = 'from dataset1 dataset2 part1 part2 cycle adapt sparsity arch_type prune_type'.split()
 
 def asked_transfer(
     args:Namespace,
-) -> tuple[RunFolder, Recipe, dict[str, Any]]: # whose tickets, how trained; the rest as for `choose_tickets`
-    "The transfer that the flags describe; raise `ValueError` for a mistake in them"
-    given = asked_settings(args, _SETTINGS)
+) -> tuple[RunFolder, Recipe, dict[str, Any]]: # the run, how its tickets are trained; the rest as for `choose_tickets`
+    "The transfer that the flags ask for; raise `ValueError` for a mistake in them"
+    given = asked_settings(args, _DEFAULTS)
     if args.resume and args.name:
         found = resumed_transfer(kept_run(asked_folder(args).path), given, args.out)
         _check_unchanged(args)
@@ -101,63 +104,60 @@ def asked_transfer(
     return source, recipe, which
 
 def _check_unchanged(args):
-    "Raise `ValueError` for a flag that says which tickets learn what"
+    "Raise `ValueError` for a flag that a resumed transfer can't change"
     usual = transfer_parser()
     for flag in _FIXED:
         if getattr(args, flag) != usual.get_default(flag):
-            raise ValueError(f'--{flag}: with --resume --name this is as it was; leave it out')
+            raise ValueError(f'--{flag}: a transfer that is resumed can not change it; leave it out')
 
 # %% ../../nbs/api/26d_transfer.ipynb #16d00013
-def _told(chosen):
-    "Which tickets are to learn what"
+def _description(chosen):
+    "Which tickets are trained, and on what"
     n, recipe = len(chosen.numbers), chosen.recipe
     tickets = '1 ticket' if n == 1 else f'{n} tickets'
-    whose = f', by the vote of part {chosen.part1}' if chosen.part1 else ''
+    whose = f', by the vote of partition {chosen.part1}' if chosen.part1 else ''
     return (f'{tickets} of {chosen.source.path}{whose}, '
-            f'on part {chosen.part2} of {recipe.dataset} by {recipe.optimizer}')
+            f'on classes {chosen.part2} of {recipe.dataset} by {recipe.optimizer}')
 
-def _control(name):
-    "The column of a control"
-    return Column(name, 10, lambda record: percent(record.controls[name].test_accuracy))
-
-def _validation(record): return percent(record.ticket.valid_accuracy)
-def _test(record): return percent(record.ticket.test_accuracy)
-
-_COLUMNS = CYCLE, SPARSITY, Column('validation', 12, _validation), Column('test', 10, _test)
+def _row(record):
+    "A line of the table: heading -> text"
+    row = {'cycle': str(record.cycle), 'sparsity': percent(record.sparsity)}
+    row['valid ticket'] = percent(record.ticket.valid_accuracy)
+    row['test ticket'] = percent(record.ticket.test_accuracy)
+    row |= {f'test {name}': percent(control.test_accuracy) for name, control in record.controls.items()}
+    row['seconds'] = f'{record.seconds:.1f}'
+    return row
 
 # %% ../../nbs/api/26d_transfer.ipynb #16d00016
-def _without_images(source, recipe, which):
-    "The tickets and the number of their outputs; raise `ValueError` if they don't fit"
+def _choose_without_images(source, recipe, which):
+    "The tickets and the number of their outputs; raise `ValueError` if they can't be trained on these images"
     classes, shape = classes_and_shape(recipe.dataset, source)
     chosen = choose_tickets(source, recipe, classes, **which)
     outputs = len(classes_of(chosen.part2, classes))
     network_for(chosen.dense(), outputs, shape, recipe, chosen.adapt)
     return chosen, outputs
 
-def _with_images(source, recipe, which, data):
-    "The same from the images themselves. Errors as in `plan_transfer`"
-    p = plan_transfer(source, recipe, data, **which)
-    return p, len(p.part.classes)
-
-def _transfer(stage, args):
+def _transfer(terminal, args):
     check_flags(args)
-    asked = asked_transfer(args)
-    if args.dry_run: chosen, outputs = _without_images(*asked)
-    else: chosen, outputs = _with_images(*asked, args.data or 'data')
-    recipe = chosen.recipe
-    check_outputs(args.output_class, outputs, f'part {chosen.part2} of {recipe.dataset}')
+    source, recipe, which = asked_transfer(args)
+    if args.dry_run: chosen, outputs = _choose_without_images(source, recipe, which)
+    else:
+        chosen = plan_transfer(source, recipe, args.data or 'data', **which)
+        outputs = len(chosen.partition.classes)
+    learned = f'{chosen.part2} of {chosen.recipe.dataset}'
+    check_outputs(args.output_class, outputs, f'classes {learned}')
     folder = asked_folder(args, chosen.name)
-    records = records_in(args, folder, recipe, chosen.transfer)
+    records = records_in(args, folder, chosen.recipe, chosen.transfer)
     standing = transfer_standing(folder, records, chosen)
+    say = terminal.console.print
     if args.dry_run:
-        lines = next_step(args, folder, recipe.dataset, standing)
-        return stage.console.print('\n'.join([_told(chosen), *lines]))
+        lines = next_step(args, folder, chosen.recipe.dataset, standing)
+        return say('\n'.join([_description(chosen), *lines]))
     check_free(args, folder, standing)
-    stage.console.print(_told(chosen), style='bold')
-    columns = [*_COLUMNS, *map(_control, recipe.control_names), SECONDS]
-    title = f'Tickets of {chosen.source.path.name} on {recipe.dataset}, part {chosen.part2}'
-    carry_on(stage, args, chosen, folder, records, columns, carry_over, title)
-    stage.console.print(f"\n{'run':<10}{folder.path}\n{'report':<10}{folder.path/'report.html'}")
+    say(_description(chosen), style='bold')
+    title = f'Tickets of {chosen.source.path.name} on classes {learned}'
+    execute_with_table(terminal, args, chosen, folder, records, _row, execute_transfer, title)
+    say(f"\n{'run':<10}{folder.path}\n{'report':<10}{folder.path/'report.html'}")
 
 def colt_transfer(
     argv:list[str]|None=None, # the flags; by default those of the process
