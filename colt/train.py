@@ -129,6 +129,13 @@ def _inputs(training, epoch, order, done):
         if changes_pixels: x = augment(x, *draw_augmentation(len(x), recipe, moves))
         yield to_input(x.to(recipe.device), images.mean_std), y.to(recipe.device)
 
+def _check_finite(training, what, loss, where):
+    "Raise `FloatingPointError` for a loss that is infinite or nan"
+    if math.isfinite(loss): return
+    raise FloatingPointError(
+        f"the {what} of partition '{training.partition.name}' is {loss} in cycle {training.cycle}, {where}; "
+        f'train with a learning rate below {training.recipe.lr}')
+
 def _train_epoch(training, epoch, limit=None):
     "Train on the batches of an epoch, or its first `limit`, that are not done yet; return the place after them"
     recipe, now = training.recipe, training.state.within
@@ -138,10 +145,7 @@ def _train_epoch(training, epoch, limit=None):
         if now.generators: set_generator_states(now.generators, recipe.device)
         for x, y in _inputs(training, epoch, order[:limit], now.step):
             loss = training.engine.step(x, y, learning_rate(recipe, epoch*len(order) + now.step, len(order)))
-            if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"the loss of partition '{training.partition.name}' is {loss} in cycle {training.cycle}, "
-                    f'epoch {epoch + 1}, batch {now.step + 1}; train with a learning rate below {recipe.lr}')
+            _check_finite(training, 'loss', loss, f'epoch {epoch + 1}, batch {now.step + 1}')
             now = EpochState(now.step + 1, now.loss + loss*len(x), now.images + len(x))
             training.between_steps(now, epoch + 1, now.step, len(order), loss)
     return now
@@ -186,10 +190,7 @@ def _next_state(training, epoch):
     before, training.began = training.state, training.clock()
     now = _train_epoch(training, epoch)
     loss, accuracy = _evaluate(training, training.partition.valid, epoch + 1, 'validation', now)
-    if not math.isfinite(loss):
-        raise FloatingPointError(
-            f"the validation loss of partition '{training.partition.name}' is {loss} in cycle {training.cycle}, "
-            f'epoch {epoch + 1}; train with a learning rate below {training.recipe.lr}')
+    _check_finite(training, 'validation loss', loss, f'epoch {epoch + 1}')
     training.between_steps(now, epoch + 1, 1, 1, loss, accuracy, 'validation')
     lr = learning_rate(training.recipe, (epoch + 1)*now.step - 1, now.step) # of the last batch
     row = dict(epoch=epoch + 1, lr=lr, train_loss=now.loss/now.images, valid_loss=loss, valid_accuracy=accuracy)
