@@ -13,8 +13,8 @@ help:
 	@echo 'make run        find a COLT ticket on handwritten digits (ARGS="--sparsity 0.98" adds flags)'
 	@echo 'make lab        see tickets being made, in JupyterLab (ARGS="--voila" for the panel alone)'
 	@echo 'make test       every test: style, types, notebooks, and tests/'
-	@echo 'make quick      the quicker tests: no browser and no lessons'
-	@echo 'make torture    attack runs and files for an hour: kills, full disks, races, changed bytes'
+	@echo 'make quick      the quicker tests, in a few minutes: no browser, no lessons, no long trainings'
+	@echo 'make torture    attack runs and files for most of an hour: kills, full disks, races, changed bytes'
 	@echo 'make check      exactly what continuous integration does'
 	@echo 'make setup      install the package and what it is made with into .venv'
 	@echo 'make export     the module, the README and the tour from the notebooks'
@@ -55,7 +55,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# More workers than cores, since a test of a page mostly waits for the page; what shares a server shares a worker.
+# More workers than cores, since a test of a page mostly waits for the page; what shares a server shares a worker (tests/conftest.py).
 test: lint
 	$(BIN)/pytest -n 3
 
@@ -64,6 +64,7 @@ quick: lint
 
 torture: setup
 	$(BIN)/python tests/torture.py
+	$(BIN)/python tests/networks.py
 
 check:
 	bash .ci/run

@@ -120,7 +120,7 @@ def _sort_words(data):
     header['__metadata__'] = dict(sorted(header['__metadata__'].items()))
     text = json.dumps(header, separators=(',', ':')).encode()
     text += b' '*(-len(text) % 8)
-    return len(text).to_bytes(8, 'little') + text + data[8 + size:]
+    return b''.join([len(text).to_bytes(8, 'little'), text, memoryview(data)[8 + size:]])
 
 def save_tensors(
     path:Path, # in a folder of a run
@@ -221,4 +221,4 @@ def scatter(
     mask:Tensor, # bool, of any shape
 ) -> Tensor: # on the CPU, of the mask's shape: the values where it is True, 0 elsewhere
     "The inverse of `values = tensor[mask]`; raise `RuntimeError` if there are too few values"
-    return torch.zeros(mask.shape, dtype=values.dtype).masked_scatter_(mask.cpu(), values)
+    return torch.zeros(mask.shape, dtype=values.dtype, device='cpu').masked_scatter_(mask.cpu(), values)

@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['ARCHITECTURES', 'Body', 'Net', 'resize', 'enlarge', 'fc1', 'lenet5', 'alexnet', 'conv3', 'Block', 'resnet18',
-           'DenseLayer', 'densenet121', 'Residual', 'mobilenetv2', 'ShuffleUnit', 'shufflenetv2', 'init_', 'create']
+           'DenseLayer', 'densenet121', 'Residual', 'mobilenetv2', 'ShuffleUnit', 'shufflenetv2', 'init_',
+           'torch_defaults', 'create']
 
 # %% ../nbs/api/01_models.ipynb #fbe47108
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -275,6 +277,17 @@ def init_(
 _bodies = fc1, lenet5, alexnet, conv3, resnet18, densenet121, mobilenetv2, shufflenetv2
 ARCHITECTURES: dict[str, Callable[..., Body]] = {body.__name__: body for body in _bodies}
 
+# %% ../nbs/api/01_models.ipynb #5ad1c0e2
+@contextmanager
+def torch_defaults() -> Iterator[None]:
+    "Within it, torch has the defaults that it starts with: float32, the CPU, and gradients"
+    dtype = torch.get_default_dtype()
+    is_cpu = torch.get_default_device().type == 'cpu'
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.inference_mode(False), torch.enable_grad(), nullcontext() if is_cpu else torch.device('cpu'): yield
+    finally: torch.set_default_dtype(dtype)
+
 # %% ../nbs/api/01_models.ipynb #d7802a45
 def create(
     arch:str, # one of `ARCHITECTURES`
@@ -289,7 +302,7 @@ def create(
     if classes < 1 or min(shape) < 1:
         raise ValueError(f'{arch}: {classes} classes on images of {shape}; all must be 1 or more')
     if stem not in ('small', 'large'): raise ValueError(f"there is no stem '{stem}'; choose one of small, large")
-    with torch.random.fork_rng(devices=[]):
+    with torch_defaults(), torch.random.fork_rng(devices=[]):
         net = Net(ARCHITECTURES[arch](*shape, stem == 'large'), classes)
         for name in 'body', 'head':
             torch.manual_seed(generator(seed, name).initial_seed())

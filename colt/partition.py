@@ -39,6 +39,7 @@ def partition_name(
     if len(classes) == 1: return str(classes[0])
     return f'{classes[0]}-{classes[-1]}'
 
+# %% ../nbs/api/02_partition.ipynb #5f58f35c
 def _select(images, classes):
     "The images of a range of classes; labels start at 0"
     labels = images.y - classes.start
@@ -72,6 +73,7 @@ def _deal(images, n, g):
     order = stratified_order(images.y, g)
     return [images[order[i::n].sort().values] for i in range(n)]
 
+# %% ../nbs/api/02_partition.ipynb #74b0f2c9
 def at_random(
     dataset:Dataset,
     n:int=2, # number of partitions, from 1 to the number of images of the rarest class
@@ -105,6 +107,7 @@ def classes_of(
     raise ValueError(f"there is no partition '{name}'; choose full, {' or '.join(letters)}, "
                      f'or classes from 0 to {total - 1}, such as 0-{total//2 - 1}')
 
+# %% ../nbs/api/02_partition.ipynb #77c8aead
 def named(
     dataset:Dataset,
     name:str, # as in `classes_of`

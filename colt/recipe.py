@@ -53,6 +53,8 @@ def _are_shares(text):
 
 def _are_controls(text): return isinstance(text, str) and {*text.split(',')} <= {'', *CONTROLS}
 
+_ALSO = r'[^=,\s]+=(conv|linear|output|batchnorm)'
+
 _RULE_OF = { # names of settings -> their rule
     'skip_corrupt bias augmentations flip': Rule('True or False', lambda v: isinstance(v, bool)),
     'stem': _among('small', 'large'),
@@ -67,6 +69,8 @@ _RULE_OF = { # names of settings -> their rule
     'rewind': _spelled('0, a number of batches such as 500, or of epochs such as 2ep', r'\d+(ep)?'),
     'milestones': Rule('shares of the training from 0 to 1, such as 0.4,0.6,0.9', _are_shares),
     'controls': Rule('some of reinit,shuffle,random', _are_controls),
+    'prune_also': _spelled('patterns of parameter names and their groups, such as embed.*=linear,scale=conv',
+                           rf'({_ALSO}(,{_ALSO})*)?'),
     'seed': _number('a whole number', int),
     'partition batch_size end_iter patience': _number('a whole number of 1 or more', int, least=1),
     'max_cycles start_iter warmup': _number('a whole number of 0 or more', int, least=0),
@@ -85,6 +89,10 @@ def _check(name, value):
     "Raise `SettingError` if this setting may not have this value"
     if name not in _RULES or (value is None and name in _MAY_BE_NONE): return
     if not _RULES[name].fits(value): raise SettingError(name, repr(value), f'it must be {_RULES[name].words}')
+
+def _plain(value):
+    "A number of numpy or torch as Python's own: the recipe has the same id and the same JSON with it"
+    return value.item() if getattr(value, 'ndim', None) == 0 else value
 
 # %% ../nbs/api/08_recipe.ipynb #636c5bd1
 @dataclass(frozen=True)
@@ -115,6 +123,8 @@ class Settings:
     batchnorm_prune_ratio: float = 0. # the same for BatchNorm, 0 to 1
     # prune biases too, ranked with the weights of their layers
     bias: bool = False
+    # prune other parameters too: patterns of their names, and the group they are ranked in: embed.*=linear,scale=conv
+    prune_also: str = ''
     # rank the weights of all layers of a kind together (global), or of each layer by itself (local)
     prune_strategy: str = 'global'
     # reset kept weights to: 0, the initial ones; 500, those after 500 batches; 2ep, after 2 epochs on all classes
@@ -156,11 +166,15 @@ class Settings:
     device: str = 'cpu' # where to train: cpu, cuda, cuda:1 ... or mps
 
     def __post_init__(self):
-        for f in fields(self): _check(f.name, getattr(self, f.name))
+        for f in fields(self):
+            value = _plain(getattr(self, f.name))
+            object.__setattr__(self, f.name, value) # the class is frozen
+            _check(f.name, value)
+
+_NOT_IN_ID = 'sparsity', 'final_prune_rate', 'max_cycles', 'evaluate', 'controls'
+_ADDED = ('prune_also', ''), # settings that 0.1.0 did not have, with the value that does as 0.1.0 did: not in the id
 
 # %% ../nbs/api/08_recipe.ipynb #5e0c1a12
-_NOT_IN_ID = 'sparsity', 'final_prune_rate', 'max_cycles', 'evaluate', 'controls'
-
 @dataclass(frozen=True)
 class Recipe(Settings):
     "Settings without contradictions; raise `SettingError` for a value that is not allowed"
@@ -194,13 +208,17 @@ class Recipe(Settings):
         return {k: getattr(self, f'{k}_prune_ratio') for k in ('conv', 'linear', 'output', 'batchnorm')}
 
     @property
+    def also(self) -> dict[str, str]: # of `prune_also`: pattern of parameter names -> group
+        return dict(pair.split('=') for pair in self.prune_also.split(',') if pair)
+
+    @property
     def min_votes(self) -> int|None: # how many votes are needed to keep a weight; None for all
         if self.overlap == 'all': return None
         return 1 if self.overlap == 'any' else int(self.overlap)
 
     @property
     def identity(self) -> dict[str, Any]: # the settings on which the numbers of a cycle depend
-        return {k: v for k, v in asdict(self).items() if k not in _NOT_IN_ID}
+        return {k: v for k, v in asdict(self).items() if k not in _NOT_IN_ID and (k, v) not in _ADDED}
 
     @property
     def id(self) -> str: # hash of the identity, 8 hex digits

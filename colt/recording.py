@@ -16,26 +16,29 @@ from .files import DamagedFile, clear_unfinished, locked, write_whole
 from .records import Record, RunFolder
 
 # %% ../nbs/api/20a_recording.ipynb #b32cf926
+def _without_last(lines):
+    "The bytes of some lines, without the last one, be it whole or not"
+    return lines[:lines[:-1].rfind(b'\n') + 1]
+
 def drop_last(
     path:Path, # `cycles.jsonl`
 ):
     "Remove the last line of a file"
-    write_whole(path, b''.join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    write_whole(path, _without_last(path.read_bytes()))
 
 def _whole_records(folder):
-    "The records; an incomplete or damaged last line is removed from the file"
+    "The records; an incomplete or damaged last line is removed from the file, once the others have been read"
     path = folder.path/'cycles.jsonl'
-    if path.exists() and path.read_bytes()[-1:] not in (b'', b'\n'): drop_last(path)
-    try: return folder.records()
+    lines = path.read_bytes() if path.exists() else b''
+    whole = lines if lines.endswith(b'\n') else _without_last(lines)
+    try: records = folder.records()
     except DamagedFile as damage:
-        lines = path.read_bytes()
-        drop_last(path)
-        try: records = folder.records()
-        except DamagedFile:
-            write_whole(path, lines)
-            raise damage from None
+        try: records = folder.records(stop=-1)
+        except DamagedFile: raise damage from None
+        whole = _without_last(whole)
         warnings.warn(f'{damage}; the last cycle is done again', stacklevel=2)
-        return records
+    if whole != lines: write_whole(path, whole)
+    return records
 
 @contextmanager
 def recording(

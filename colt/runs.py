@@ -18,9 +18,9 @@ import torch
 
 import colt
 from .cycle import cycles, is_done
-from .data import Dataset
 from .executors import in_turn
 from .mask import Weights
+from .own_network import OwnNetwork
 from .partition import Partition
 from .plans import Plan, Planned, network_of
 from .recipe import Recipe
@@ -48,13 +48,21 @@ def versions(
     return dict(colt=colt.__version__, torch=torch.__version__, python=platform.python_version(),
                 machine=platform.machine(), threads=str(threads))
 
+def _mean_std(partition):
+    "Mean and standard deviation of each channel of its training images, as plain numbers"
+    mean, std = partition.train.mean_std
+    return dict(mean=mean.tolist(), std=std.tolist())
+
 def _write_about(folder, plan, versions, start=None):
     "Write `recipe.json`, unless it says the same already"
     dataset, path = plan.dataset, folder/'recipe.json'
-    data = dict(fingerprint=dataset.fingerprint(), test=dataset.test.fingerprint(),
-                classes=dataset.classes, shape=dataset.shape)
+    tested = plan.partition if plan.transfer else plan.whole
+    data = dict(fingerprint=dataset.fingerprint(), test=dataset.test.fingerprint(), test_images=len(tested.test),
+                classes=dataset.classes, shape=dataset.shape, **_mean_std(plan.whole))
     about = dict(recipe=asdict(plan.recipe), data=data, names=list(plan.init),
                  init=digest(folder/'init.safetensors'))
+    if plan.own: about['network'] = plan.own.about()
+    if plan.not_pruned: about['not_pruned'] = plan.not_pruned
     if plan.transfer: about['transfer'] = plan.transfer
     about |= dict(versions=versions, start=start)
     text = json.dumps(seal(about), indent=1).encode()
@@ -91,7 +99,9 @@ def create_run(
         with suppress(OSError):
             if is_new: folder.rmdir() # if nothing is in it
         raise
-    return RunFolder(folder)
+    return _opened(folder, plan)
+
+def _opened(folder, plan): return RunFolder(folder, plan.own.source if plan.own else None)
 
 # %% ../nbs/api/20_runs.ipynb #c7e85f63
 def other_run(
@@ -100,10 +110,11 @@ def other_run(
     transfer:Mapping[str, Any]|None=None, # which tickets it trains: `Choice.transfer`; None if it finds tickets
 ) -> str: # empty if it is the same run; else how it differs, such as `another run: lr is 0.1 and was 0.002`
     "How the run in the folder differs from the one of this recipe"
-    old, new = folder.recipe, recipe.identity
+    old = folder.recipe
     if old.id == recipe.id:
         return '' if folder.transfer == transfer else 'a transfer of other tickets, or none'
-    changed = [f'{k} is {new[k]!r} and was {v!r}' for k, v in old.identity.items() if new[k] != v]
+    was, now = asdict(old), asdict(recipe)
+    changed = [f'{k} is {now[k]!r} and was {was[k]!r}' for k in old.identity | recipe.identity if now[k] != was[k]]
     return f"another run: {', '.join(changed)}"
 
 def check_same(
@@ -158,7 +169,7 @@ def resume_run(
             warnings.warn(f"'{folder.path}' was made with {was}, and this is {now}; "
                           'what follows may differ in its last bits', stacklevel=2)
         _write_about(folder.path, plan, was | {'threads': now['threads']}, about['start'])
-    return RunFolder(path)
+    return _opened(path, plan)
 
 # %% ../nbs/api/20_runs.ipynb #c682adeb
 def train_tickets(
@@ -170,16 +181,17 @@ def train_tickets(
     report:Report|None=None,
     adapt:str='images', # as in `colt.transfer.network_for`
     known:FitResult|None=None, # the training of the ticket, if it is known already
+    own:OwnNetwork|None=None, # how the networks are made; by default, of the recipe's architecture
 ) -> tuple[FitResult, dict[str, FitResult]]: # the trainings of the ticket, and of its controls by name
     "Train a ticket and the controls that the recipe names"
     n = ticket.meta['cycle']
     def train(trained, what, label):
-        net, mask = load_ticket(trained, partition, recipe, adapt)
+        net, mask = load_ticket(trained, partition, recipe, adapt, own)
         checkpoint = checkpoint_of(folder, n, partition.name, what)
         with using_threads(folder.threads):
             return fit(net, partition, recipe, mask, _labelled(report, label), n, checkpoint)
     result = known or train(ticket, 'ticket', 'ticket')
-    controls = {name: train(control(name, ticket, init, recipe), name, f'control: {name}')
+    controls = {name: train(control(name, ticket, init, recipe, own), name, f'control: {name}')
                 for name in recipe.control_names}
     return result, controls
 
@@ -189,17 +201,19 @@ def _labelled(report, label):
     return relabel if report else None
 
 def provenance(
-    recipe:Recipe,
-    dataset:Dataset,
+    plan:Planned,
     threads:int, # of the run
-) -> dict[str, Any]: # plain JSON: where a ticket comes from
+) -> dict[str, Any]: # plain JSON
+    "Where a ticket comes from"
+    recipe, dataset = plan.recipe, plan.dataset
     return dict(arch=recipe.arch, dataset=recipe.dataset, classes=dataset.classes, shape=dataset.shape,
-                recipe=recipe.identity, data=dataset.fingerprint(), versions=versions(threads))
+                **_mean_std(plan.whole), recipe=recipe.identity, data=dataset.fingerprint(), versions=versions(threads))
 
 # %% ../nbs/api/20_runs.ipynb #d1702003
 def _train_start(plan, folder, report):
     "Train θk, and write it in place of θ0"
-    net = network_of(plan.recipe, plan.dataset, len(plan.whole.classes))
+    dense = Ticket(plan.init, {}, {'shape': plan.dataset.shape})
+    net, _ = load_ticket(dense, plan.whole, plan.recipe, own=plan.own)
     checkpoint = Checkpoint(folder.path/'partial'/'start.safetensors')
     with using_threads(folder.threads):
         samples, seconds = train_steps_(net, plan.whole, plan.recipe, report, checkpoint)
@@ -229,14 +243,28 @@ def _spent(folder, records):
     if records: return records[-1].spent
     return (start['samples_seen'], start['seconds']) if start else (0, 0.)
 
+def _keeps_model(plan, cycle):
+    "Whether the trained network of a ticket is kept: of each, or of the last one"
+    if plan.recipe.evaluate == 'last': return is_done(cycle, plan.prunable, plan.recipe, plan.match)
+    return plan.recipe.evaluate == 'each'
+
 def _evaluate(plan, folder, cycle, ticket, report):
     "The trainings of the ticket (None if it is not trained) and of its controls on all classes"
     recipe, known = plan.recipe, None
     if len(plan.partitions) == 1 and not _late(recipe): known, = cycle.runs
-    asked = recipe.evaluate == 'each'
-    if recipe.evaluate == 'last': asked = cycle.n == 0 or is_done(cycle, plan.prunable, recipe, plan.match)
-    if not asked: return known, {}
-    return train_tickets(folder, ticket, cycle.init, plan.whole, recipe, report, known=known)
+    is_dense = recipe.evaluate == 'last' and cycle.n == 0
+    if not is_dense and not _keeps_model(plan, cycle): return known, {}
+    return train_tickets(folder, ticket, cycle.init, plan.whole, recipe, report, known=known, own=plan.own)
+
+# %% ../nbs/api/20_runs.ipynb #20d00011
+def _save_model(plan, folder, ticket, result):
+    "Write the trained network of a ticket; return the digest of its file"
+    meta = {k: v for k, v in ticket.meta.items() if k not in ('sparsity', 'survivors')}
+    meta |= dict(valid_accuracy=result.valid_accuracy, test_accuracy=result.test_accuracy)
+    weights = {n: v.cpu() for n, v in result.weights.items()}
+    mask = {n: m.cpu() for n, m in ticket.mask.items() if m.shape == weights[n].shape} # a fresh head has no mask
+    path = place(folder.file('models', ticket.meta['cycle']))
+    return Ticket(weights, mask, meta).save(path)
 
 def _write_cycle(folder, cycle, ticket, keep):
     "Write the files of a cycle, but for its line; return their digests"
@@ -273,11 +301,13 @@ def execute(
         spent = _spent(folder, records)
         for cycle in cycles(plan.net, plan.partitions, recipe, last, train, plan.match, report, plan.head,
                             plan.origin):
-            ticket = cycle.ticket(**provenance(recipe, plan.dataset, threads))
+            ticket = cycle.ticket(**provenance(plan, threads))
             result, controls = _evaluate(plan, folder, cycle, ticket, report)
             record = record_of(cycle, plan.prunable.prune_rate(cycle.mask), spent)
             if result: record = record.with_accuracies(result, controls)
-            record = replace(record, recipe=recipe.id, files=_write_cycle(folder, cycle, ticket, keep))
+            files = _write_cycle(folder, cycle, ticket, keep)
+            if _keeps_model(plan, cycle): files['models'] = _save_model(plan, folder, ticket, result)
+            record = replace(record, recipe=recipe.id, files=files)
             add(record)
             spent = record.spent
             yield record
@@ -289,7 +319,7 @@ def evaluate_ticket(
     n:int, # number of a finished cycle
     report:Report|None=None,
 ) -> Record: # of that cycle, with the accuracies
-    """Evaluate the ticket of a cycle on all classes, and the controls that the recipe names
+    """Evaluate the ticket of a cycle on all classes, and the controls that the recipe names; keep its trained network
 
     Raise `ValueError` if there is no such cycle, or if another process works in the folder.
     """
@@ -298,9 +328,11 @@ def evaluate_ticket(
         if not 0 <= n < len(records):
             raise ValueError(f"'{folder.path}' has no cycle {n}; it has {len(records)} finished ones, counted from 0")
         record, recipe = records[n], plan.recipe
-        if record.ticket and {*recipe.control_names} <= {*record.controls}: return record
-        results = train_tickets(folder, folder.ticket(n, record), folder.init(), plan.whole, recipe, report)
-        records[n] = record.with_accuracies(*results)
+        if 'models' in record.files and {*recipe.control_names} <= {*record.controls}: return record
+        ticket = folder.ticket(n, record)
+        results = train_tickets(folder, ticket, folder.init(), plan.whole, recipe, report, own=plan.own)
+        files = {'models': _save_model(plan, folder, ticket, results[0])}
+        records[n] = replace(record.with_accuracies(*results), files=record.files | files)
         lines = [json.dumps(record.line()).encode() + b'\n' for record in records]
         write_whole(folder.path/'cycles.jsonl', b''.join(lines))
         for checkpoint in (folder.path/'partial').glob(f'{n}-*'): checkpoint.unlink()

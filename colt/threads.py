@@ -14,18 +14,23 @@ import psutil
 import torch
 from torch import nn
 
+from .engines.dense import lay_out_
+from .models import torch_defaults
+from .trial import on_copy
+
 # %% ../nbs/api/13_threads.ipynb #045c7fd9
 def step_work(
-    net:nn.Module, # on any device; its mode is restored
+    net:nn.Module, # on any device; not changed
     shape:tuple[int, int, int], # (c, h, w) of the images
     batch_size:int, # images in a step
 ) -> float: # floating-point operations; a multiplication and an addition are two
     "The work of one training step of `net`: the forward pass, and twice as much for the backward pass"
     from torch.utils.flop_counter import FlopCounterMode
-    training, device = net.training, next(net.parameters()).device
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        net.eval()(torch.zeros(1, *shape, device=device))
-    net.train(training)
+    device = next(net.parameters()).device
+    with torch_defaults(), on_copy(net) as (copy, _), FlopCounterMode(display=False) as counter:
+        lay_out_(copy, torch.contiguous_format)
+        copy.eval()
+        with torch.no_grad(): copy(torch.zeros(1, *shape, device=device))
     return 3.*batch_size*counter.get_total_flops()
 
 # %% ../nbs/api/13_threads.ipynb #9972ce90

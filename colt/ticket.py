@@ -19,11 +19,13 @@ from torch import nn
 from .files import (
     DamagedFile, content_digest, pack_mask, pack_tensors, read_tensors, reading, scatter, unpack_mask, write_whole)
 from .mask import Mask, Weights, count_kept, apply_, check_alike, sparsity
+from .rewind import load_state_, whole_state
 
 # %% ../nbs/api/07_ticket.ipynb #766c0e8e
 def _without(tensors, layers):
     "The tensors that belong to none of these layers"
-    return {n: v for n, v in tensors.items() if n.rpartition('.')[0] not in layers}
+    inside = tuple(f'{layer}.' for layer in layers)
+    return {n: v for n, v in tensors.items() if not n.startswith(inside)}
 
 @dataclass(frozen=True)
 class Ticket:
@@ -72,12 +74,13 @@ class Ticket:
         fresh:tuple[str, ...]=(), # layers of `net` that stay as they are, such as its head
     ) -> Mask: # of the loaded layers, on the device of `net`
         "Load the ticket into `net`; raise `ValueError` if it was made from another architecture"
-        state = _without(net.state_dict(), fresh)
-        init = _without(self.init, fresh)
+        whole, init = whole_state(net), _without(self.init, fresh)
+        needed = {*init, *net.state_dict()} # a ticket of 0.1.0 has no buffers that are not persistent
+        state = {n: v for n, v in _without(whole, fresh).items() if n in needed}
         check_alike('plant', {'the ticket': init, 'the network': state})
-        for n, v in state.items(): v.copy_(init[n])
+        load_state_(net, whole | init)
         mask = {n: m.to(state[n].device) for n, m in _without(self.mask, fresh).items()}
-        apply_(net, mask) # tied weights have a second name, under which they were just copied unmasked
+        apply_(net, mask) # tied weights have a second name, under which they were just loaded unmasked
         return mask
 
 # %% ../nbs/api/07_ticket.ipynb #570c018c

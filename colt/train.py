@@ -6,11 +6,13 @@
 __all__ = ['learning_rate', 'batches', 'epochs', 'fit', 'rewind_steps', 'train_steps_']
 
 # %% ../nbs/api/12_train.ipynb #95cff3d7
-import json, math, time
+import json, math, random, time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,10 +23,11 @@ from .data.seeds import generator_states, seeded, set_generator_states
 from .engines.dense import Dense, evaluate as evaluate, to_input
 from .files import content_digest
 from .mask import Mask
+from .models import torch_defaults
 from .partition import Partition
 from .recipe import Recipe, SettingError
 from .results import EpochState, FitResult, Progress, Report, TrainState
-from .rewind import snapshot
+from .rewind import load_state_, snapshot, whole_state
 
 # %% ../nbs/api/12_train.ipynb #941cccdd
 def learning_rate(
@@ -46,6 +49,21 @@ def batches(
     "A random order of `n` images, cut into batches"
     return torch.randperm(n, generator=g).tensor_split(-(-n//size))
 
+# %% ../nbs/api/12_train.ipynb #4f0b71c1
+_numpy: Any = np.random # its functions for the generator of all are not in its types
+_for_report = np.random.MT19937()
+
+@contextmanager
+def _undrawn():
+    "Within it, random numbers may be drawn; afterwards, the global generators are as before"
+    of_python, of_torch, of_numpy = random.getstate(), torch.get_rng_state(), _numpy.get_bit_generator()
+    _numpy.set_bit_generator(_for_report)
+    try: yield
+    finally:
+        _numpy.set_bit_generator(of_numpy) # forgets the second number of a normal pair, drawn or not
+        torch.set_rng_state(of_torch)
+        random.setstate(of_python)
+
 # %% ../nbs/api/12_train.ipynb #146212bf
 @dataclass
 class _Training:
@@ -65,16 +83,19 @@ class _Training:
     def generator(self, purpose, epoch):
         return generator(self.recipe.seed, purpose, self.cycle, self.partition.name, epoch)
 
+    def seeded(self, purpose, epoch): # the global generators, from which networks draw
+        return seeded(self.generator(purpose, epoch).initial_seed(), self.recipe.device)
+
     def clock(self): return time.perf_counter() - self.seconds_in_report # seconds; only differences count
 
     def notify(self, epoch, *rest):
         "Pass a `Progress` to `report`, and measure how long it takes"
-        if not self.report: return
-        began, drawn = time.perf_counter(), torch.get_rng_state()
-        try: self.report(Progress(self.partition.name, self.cycle, epoch, self.recipe.end_iter, *rest))
-        finally:
-            torch.set_rng_state(drawn)
-            self.seconds_in_report += time.perf_counter() - began
+        began = time.perf_counter()
+        progress = Progress(self.partition.name, self.cycle, epoch, self.recipe.end_iter, *rest)
+        try:
+            with _undrawn(): # also without a callback: the numbers are the same with one
+                if self.report: self.report(progress)
+        finally: self.seconds_in_report += time.perf_counter() - began
 
     def between_steps(self, within, *progress):
         "Report, and let signals through; save the state if it is time, or if the training ends here"
@@ -94,22 +115,25 @@ class _Training:
         now = replace(self.state, weights=weights, optimizer_state=optimizer_state, seconds=seconds, within=within)
         self.checkpoint.save(now, self.job)
 
+# %% ../nbs/api/12_train.ipynb #4f0b71c4
+@torch_defaults()
 def _set_up(net, partition, recipe, mask, report, cycle):
     "A training before its first epoch; raise `ValueError` if `net` has fewer outputs than there are classes"
-    engine = Dense(net, recipe, mask)
+    training = _Training(Dense(net, recipe, mask), partition, recipe, cycle, report)
     x, _ = next(partition.valid.batches([torch.tensor([0])]))
     x = to_input(x.to(recipe.device), partition.train.mean_std)
-    with torch.inference_mode(): outputs = net.eval()(x).shape[1]
+    first = generator(recipe.seed, 'first forward pass').initial_seed() # what is drawn there once is always the same
+    with seeded(first, recipe.device): outputs = training.engine.outputs(x).shape[1]
     if outputs < len(partition.classes):
         raise ValueError(f"partition '{partition.name}' has {len(partition.classes)} classes, but the network has "
                          f'{outputs} outputs; create it for the largest partition')
-    return _Training(engine, partition, recipe, cycle, report)
+    return training
 
 def _continue(training, checkpoint, purpose='fit'):
     "Attach a checkpoint, and load its state if its job is this training"
     if checkpoint is None: return
     images, words = training.partition.train, (training.recipe.id, training.cycle, training.partition.name, purpose)
-    tensors = {f'net/{n}': v.cpu() for n, v in training.engine.net.state_dict().items()}
+    tensors = {f'net/{n}': v.cpu() for n, v in whole_state(training.engine.net).items()}
     tensors |= {'labels': images.y.cpu(), 'mean': images.mean_std[0].cpu(), 'std': images.mean_std[1].cpu()}
     training.checkpoint, training.job = checkpoint, content_digest(tensors, {'job': json.dumps(words)})
     training.state = checkpoint.load(training.job) or training.state
@@ -136,12 +160,13 @@ def _check_finite(training, what, loss, where):
         f"the {what} of partition '{training.partition.name}' is {loss} in cycle {training.cycle}, {where}; "
         f'train with a learning rate below {training.recipe.lr}')
 
+@torch_defaults()
 def _train_epoch(training, epoch, limit=None):
     "Train on the batches of an epoch, or its first `limit`, that are not done yet; return the place after them"
     recipe, now = training.recipe, training.state.within
     order = batches(len(training.partition.train), recipe.batch_size, training.generator('order', epoch))
     training.engine.net.train()
-    with seeded(training.generator('network', epoch).initial_seed(), recipe.device):
+    with training.seeded('network', epoch):
         if now.generators: set_generator_states(now.generators, recipe.device)
         for x, y in _inputs(training, epoch, order[:limit], now.step):
             loss = training.engine.step(x, y, learning_rate(recipe, epoch*len(order) + now.step, len(order)))
@@ -150,13 +175,15 @@ def _train_epoch(training, epoch, limit=None):
             training.between_steps(now, epoch + 1, now.step, len(order), loss)
     return now
 
+@torch_defaults()
 def _evaluate(training, images, epoch, doing, now=None):
     "Loss and accuracy on images: of the validation at this place of an epoch, or of the test"
     def notify(step, steps, loss):
         progress = epoch, step, steps, loss, None, doing
         if now: training.between_steps(now, *progress)
         else: training.notify(*progress)
-    return training.engine.evaluate(images, training.partition.train.mean_std, notify)
+    with training.seeded(doing, epoch):
+        return training.engine.evaluate(images, training.partition.train.mean_std, notify)
 
 # %% ../nbs/api/12_train.ipynb #15eed322
 def epochs(
@@ -225,7 +252,7 @@ def _result(training):
     "Load the weights of the best epoch, and test them"
     partition, state = training.partition, training.state
     n = len(state.history)
-    training.engine.net.load_state_dict(state.best)
+    load_state_(training.engine.net, state.best)
     _, accuracy = _evaluate(training, partition.test, state.history[-1]['epoch'], 'test')
     return FitResult(partition.name, partition.classes, state.best, state.history,
                      state.best_row['valid_accuracy'], accuracy, state.best_epoch,

@@ -7,26 +7,22 @@ __all__ = ['network_for', 'load_ticket', 'train_ticket', 'reinit', 'shuffle', 'r
 
 # %% ../nbs/api/18_transfer.ipynb #a9fa444a
 import torch
+from torch import nn
 
 from .data import generator
 from .mask import Mask, Weights, apply_
-from .models import Net, create
+from .models import create
+from .own_network import OwnNetwork
 from .partition import Partition
 from .ticket import Ticket
 from .recipe import CONTROLS, Recipe
 from .results import FitResult, Report
+from .rewind import snapshot, whole_state
 from .train import fit
 
 # %% ../nbs/api/18_transfer.ipynb #2026eafd
-def network_for(
-    ticket:Ticket, # `meta['shape']`, if it is there, is the shape of the images that it was found on
-    classes:int, # number of outputs
-    shape:tuple[int, int, int], # (c, h, w) of the images
-    recipe:Recipe, # its architecture, stem and seed
-    adapt:str='images', # bring the images to the ticket's shape; or `stem`: a new first layer, if needed
-) -> tuple[Net, Mask]: # a new network, and the mask of its kept weights
-    "Load the ticket's body under a new head; raise `ValueError` if it is of another architecture"
-    if adapt not in ('images', 'stem'): raise ValueError(f"adapt '{adapt}': choose images or stem")
+def _recipes_network(ticket, classes, shape, recipe, adapt):
+    "A network of the recipe's architecture, and its layers that the ticket does not have"
     takes = tuple(ticket.meta.get('shape', shape)) if adapt == 'images' else shape
     net = create(recipe.arch, classes, takes, recipe.seed, recipe.stem)
     if takes != shape: net.input_shape = takes
@@ -34,9 +30,23 @@ def network_for(
     first = next(iter(state))
     if first in ticket.init and ticket.init[first].shape != state[first].shape:
         fresh.append(first.rpartition('.')[0])
-    mask = ticket.plant(net, tuple(fresh))
+    return net, tuple(fresh)
+
+def network_for(
+    ticket:Ticket, # `meta['shape']`, if it is there, is the shape of the images that it was found on
+    classes:int, # number of outputs
+    shape:tuple[int, int, int], # (c, h, w) of the images
+    recipe:Recipe, # its architecture, stem and seed
+    adapt:str='images', # bring the images to the ticket's shape; or `stem`: a new first layer, if needed
+    own:OwnNetwork|None=None, # how the network is made; by default, of the recipe's architecture
+) -> tuple[nn.Module, Mask]: # a new network, and the mask of its kept weights
+    "Load the ticket's body under a new head; raise `ValueError` if it is of another architecture"
+    if adapt not in ('images', 'stem'): raise ValueError(f"adapt '{adapt}': choose images or stem")
+    if own: net, fresh, head = own.make(classes, recipe.seed), own.fresh, own.head
+    else: (net, fresh), head = _recipes_network(ticket, classes, shape, recipe, adapt), 'head'
+    mask, state = ticket.plant(net, fresh), whole_state(net)
     for n, m in ticket.mask.items():
-        if n.startswith('head.') and m.shape == state[n].shape: mask[n] = m
+        if n.startswith(f'{head}.') and m.shape == state[n].shape: mask[n] = m
     apply_(net, mask)
     return net, mask
 
@@ -46,9 +56,10 @@ def load_ticket(
     partition:Partition, # what the network is to learn: it decides the number of outputs and the shape
     recipe:Recipe, # its architecture, stem and seed
     adapt:str='images', # as in `network_for`
-) -> tuple[Net, Mask]: # a new network, and the mask of its kept weights
+    own:OwnNetwork|None=None, # as in `network_for`
+) -> tuple[nn.Module, Mask]: # a new network, and the mask of its kept weights
     "Load a ticket into a network that can learn `partition`. Errors as in `network_for`"
-    return network_for(ticket, len(partition.classes), partition.train.shape, recipe, adapt)
+    return network_for(ticket, len(partition.classes), partition.train.shape, recipe, adapt, own)
 
 def train_ticket(
     ticket:Ticket,
@@ -56,9 +67,10 @@ def train_ticket(
     recipe:Recipe, # how to train
     report:Report|None=None,
     adapt:str='images', # as in `network_for`
+    own:OwnNetwork|None=None, # as in `network_for`
 ) -> FitResult:
     "Train a ticket under a new head (arXiv 1906.02773). Errors as in `network_for`"
-    net, mask = load_ticket(ticket, partition, recipe, adapt)
+    net, mask = load_ticket(ticket, partition, recipe, adapt, own)
     return fit(net, partition, recipe, mask, report, ticket.meta.get('cycle', 0))
 
 # %% ../nbs/api/18_transfer.ipynb #142d00f0
@@ -95,16 +107,18 @@ def control(
     ticket:Ticket,
     init:Weights, # θ0, complete
     recipe:Recipe, # its architecture, stem and seed
+    own:OwnNetwork|None=None, # how the network is made; by default, of the recipe's architecture
 ) -> Ticket:
     "A control of `ticket`; raise `ValueError` for another name, or if the ticket's shape of images is not known"
     if how not in CONTROLS:
         raise ValueError(f"there is no control '{how}'; choose one of {', '.join(CONTROLS)}")
-    if 'shape' not in ticket.meta:
+    if 'shape' not in ticket.meta and own is None:
         raise ValueError('control: the ticket does not say for which shape of images it was made; '
                          f'call colt.transfer.{how} instead')
     g = generator(recipe.seed, 'control', how, ticket.meta.get('cycle', 0))
     if how == 'shuffle': return shuffle(ticket, init, g)
     if how == 'random': return random(ticket, init, g)
-    shape, seed = tuple(ticket.meta['shape']), generator(recipe.seed, 'reinit').initial_seed()
-    other = create(recipe.arch, len(init['head.bias']), shape, seed, recipe.stem)
-    return reinit(ticket, other.state_dict())
+    seed = generator(recipe.seed, 'reinit').initial_seed()
+    if own: other = own.make(len(init[f'{own.head}.weight']), seed)
+    else: other = create(recipe.arch, len(init['head.bias']), tuple(ticket.meta['shape']), seed, recipe.stem)
+    return reinit(ticket, snapshot(other))

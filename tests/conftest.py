@@ -1,5 +1,6 @@
 "What the tests share: the real Fashion-MNIST, a browser, and the command, called or as a process"
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,13 +20,16 @@ COMMAND = Path(sys.executable).with_name('colt-prune')
 
 
 # What takes long begins first, so that no worker waits for it in the end; `make quick` leaves it out
-LONG = ('test_panel.py', 'test_site.py', 'test_each_command_does_its_work', 'runs[tutorials/', 'test_fashion.py', 'cycles[densenet121', 'runs[guides/compare',
-        'cycles[resnet18', 'cycles[fc1-imagenet', 'test_lab_command.py', 'a_killed_run', 'cycles[conv3-imagenet')
+LONG = (r'test_panel\.py', r'test_site\.py', r'test_torture\.py', r'test_live\.py', 'each_command_does_its_work', r'runs\[tutorials/',
+        r'test_fashion\.py',
+        r'cycles\[(fc1-imagenet|densenet121|resnet18)', r'runs\[guides/compare', r'runs\[api/(12_|20_|24h|25a|25i)', 'a_killed_run', r'test_lab_command\.py',
+        r'runs\[api/(01_|17_|23_|25c|26_|26c|27_)', 'one_process_at_a_time', 'twice_the_same_command', 'promised_format', 'an_interrupt_says', 'wheel_alone',
+        r'test_(pairs|elsewhere|executors|threads)\.py')
 
 
 def pytest_collection_modifyitems(items):
     "Long ones first, and marked"
-    place = {item: next((i for i, name in enumerate(LONG) if name in item.nodeid), len(LONG)) for item in items}
+    place = {item: next((i for i, name in enumerate(LONG) if re.search(name, item.nodeid)), len(LONG)) for item in items}
     items.sort(key=place.get)
     for item in items:
         if place[item] < len(LONG) or 'browser' in item.fixturenames: item.add_marker('slow')
@@ -33,10 +37,10 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    "Tests go to whichever worker is free, but for those of the lab and of the site, which share a server or a site that is built once"
+    "Tests go to whichever worker is free, but for those of the lab and of the site, which share a server, a site that is built once, or a page"
     from xdist.scheduler import LoadScopeScheduling
     class Together(LoadScopeScheduling):
-        def _split_scope(self, nodeid): return next((file for file in ('test_panel.py', 'test_site.py') if file in nodeid), nodeid)
+        def _split_scope(self, nodeid): return next((file for file in ('test_panel.py', 'test_site.py', 'test_live.py') if file in nodeid), nodeid)
     return Together(config, log)
 
 

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 import nbformat.v4 as v4
 
 FLAGS = '--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync'.split()
-ELSEWHERE = re.compile(r'^(?!(http|ws)://127\.0\.0\.1[:/]|data:|blob:|about:)')
+ELSEWHERE = re.compile(r'^(?!(http|ws)://127\.0\.0\.1[:/]|data:|blob:|about:|file:)')
 TOKEN = 'only-for-tests'
 LAB, NOTEBOOK = 'doc/workspaces/{0}/tree/{0}.ipynb', 'notebooks/{0}.ipynb'  # where a server shows a notebook alone
 KERNEL = 'jupyterapp.shell.currentWidget.context.sessionContext'  # of the notebook that is shown
@@ -36,7 +36,7 @@ PLAIN = '''e => {
     const decode = x => rows(Array.from(new types[x.dtype](bytes(x.bdata))), `${x.shape ?? ''}`.split(',').map(Number))
     const plain = x => ArrayBuffer.isView(x) ? Array.from(x, Number) : Array.isArray(x) ? x.map(plain) : !x || typeof x != 'object' ? x : x.bdata ? decode(x)
         : Object.fromEntries(Object.entries(x).filter(([k]) => k[0] != '_').map(([k, v]) => [k, plain(v)]))
-    return {data: plain(e.data), layout: plain(e.layout)}}'''
+    return JSON.stringify({data: plain(e.data), layout: plain(e.layout)})}''' # as text: Playwright takes half a second for as many values
 
 
 def until(page, true, timeout=10):
@@ -135,10 +135,10 @@ def theme(page, dark):
 
 
 def plot(page, n=0):
-    "What the page's n-th plotly figure shows, once it is drawn: its data and layout, in lists"
+    "What the page's n-th plotly figure shows, once it is drawn: its data and layout, in lists; None for what is not a number"
     figure = page.locator('.js-plotly-plot:visible').nth(n)
     figure.locator('.main-svg').first.wait_for()
-    return figure.evaluate(PLAIN)
+    return json.loads(figure.evaluate(PLAIN))
 
 
 def slide(page, name, to):

@@ -87,7 +87,7 @@ def test_make_dist_builds_a_wheel_and_an_sdist_with_the_settings(made):
     with tarfile.open(made/f'{stem}.tar.gz') as sdist: inside = {n.partition('/')[2] for n in sdist.getnames()}
     assert {'settings.ini', 'setup.py', 'pyproject.toml', 'README.md', 'LICENSE', 'CITATION.cff', 'SECURITY.md'} <= inside
     assert {'colt/tour.ipynb', 'colt/voila.json', 'colt/py.typed', 'colt/__init__.pyi'} <= inside
-    assert {'colt/panel/live_figure.js', 'colt/panel/panel.css'} <= inside
+    assert {'colt/panel/live_figure.js', 'colt/panel/panel.css', 'colt/plot/report.css'} <= inside
     assert '-m build' in (TOP/'Makefile').read_text()
 
 

@@ -233,9 +233,9 @@ def test_a_corrupt_picture_is_named_or_counted(tmp_path, colt):
         victim.write_bytes(victim.read_bytes()[:300])
         line = f'prune --dataset {name} --data . --arch_type lenet5 --end_iter 1 --max_cycles 0 --evaluate no --name {name}'
         code, _, err = colt(line)
-        assert code == 2 and err.count('\n') == 1 and victim.name in err and '--skip_corrupt' in err
+        assert code == 2 and victim.name in err.splitlines()[-1] and '--skip_corrupt' in err # after a warning of rare classes
         code, _, err = colt(f'{line}-sound --skip_corrupt')
-        assert code == 0 and '1 of 32' in err and err.count('\n') == 1
+        assert code == 0 and '1 of 32' in err and 'classes have no image for validation' in err and err.count('\n') == 2
         for picture in victim.parent.iterdir(): picture.unlink()
         code, _, err = colt(f'{line}-empty --skip_corrupt')
         assert code == 2 and err.count('\n') == 1 and 'has no pictures' in err

@@ -1,4 +1,6 @@
-"Every notebook runs from its top to its end: nbdev's own test of each, in a process of its own"
+"Every notebook runs from its top to its end: nbdev's own test of each, in a process of its own, which leaves no files behind"
+import os
+import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -8,12 +10,15 @@ from conftest import TOP
 from nbdev.config import get_config
 
 NOTEBOOKS = sorted(p for p in (TOP/'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts)
-FRESH = get_context('forkserver')                                         # a process that has imported what takes long, and done nothing else
-FRESH.set_forkserver_preload(['nbdev.test', 'torch._dynamo', 'torchvision', 'sklearn.datasets', 'plotly.io._renderers', 'colt.panel', 'colt.cli'])
+FRESH = get_context('forkserver')
+FRESH.set_forkserver_preload(['tests.warm'])
+
+
+def write_below(folder): os.environ['TMPDIR'] = tempfile.tempdir = folder
 
 
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda path: path.relative_to(TOP/'nbs').with_suffix('').as_posix())
 def test_a_notebook_runs(path):
-    with ProcessPoolExecutor(1, FRESH) as process:
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, FRESH, write_below, [folder]) as process: # not tmp_path: sockets need a short one
         passed, _ = process.submit(nbdev.test.test_nb, path, get_config().tst_flags.split(), basepath=TOP).result()
     assert passed

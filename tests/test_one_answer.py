@@ -50,7 +50,7 @@ def out(tmp_path_factory):
     out = tmp_path_factory.mktemp('one')
     def prune(*words): return colt_prune([*words, '--out', str(out)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('colt.plot.save_report', lambda *_: None)              # 5 MB a cycle; see figures_say
+        patch.setattr('colt.plot.save_report', lambda *_: None)              # nobody reads them here; see figures_say
         patch.setattr('colt.cli.prune.parser', cache(parser))                     # a tenth of a second, a hundred times
         assert prune(*f'{SHARED} --conv_prune_ratio 0.4 --max_cycles 1 --name leader'.split()) == 0
         for name in RUNS: assert prune(*flags(name), '--name', name.replace(' ', '-')) in (0, 1)
@@ -209,7 +209,6 @@ def nothing_fetched(monkeypatch, tmp_path):
     def refuse(*_): raise AssertionError('a dry run asked for something elsewhere')
     monkeypatch.setattr(socket.socket, 'connect', refuse)
     monkeypatch.setattr('colt.plans.load', refuse)
-    monkeypatch.setattr('colt.transfers.load', refuse)
     (tmp_path/'data').mkdir()
     yield tmp_path/'data'
     assert not [*(tmp_path/'data').iterdir()]

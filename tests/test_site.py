@@ -42,7 +42,7 @@ CONTRAST = '''() => {
         '.colt-bar button', '.colt-bar label']
     const color = e => getComputedStyle(e)[!e.closest('svg') ? 'color' : e.tagName == 'path' ? 'stroke' : 'fill']
     return texts.flatMap(s => [...document.querySelectorAll(s)].slice(0, 9)).map(e => ratio(page(e), light(color(e))))}'''
-STYLED = '''([what, ...styles]) => [...document.querySelectorAll(what)].flatMap(e => styles.map(s => getComputedStyle(e)[s]))'''
+STYLED = '''([what, ...styles]) => [...new Set([...document.querySelectorAll(what)].flatMap(e => styles.map(s => getComputedStyle(e)[s])))]'''
 CUT = '''what => [...document.querySelectorAll(what)].filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent.slice(0, 80))'''
 COLLISIONS = '''() => [...document.querySelectorAll('.colt-figure')].flatMap(figure => {
     const all = [...figure.querySelectorAll('.annotation-text, .gtitle')].map(e => [e.textContent, e.getBoundingClientRect()])
@@ -197,6 +197,22 @@ def test_the_buttons_of_a_figure_are_pressed_by_keyboard(site, chromium):
             page.keyboard.press('Enter')
             pages.until(page, lambda n=n: figure.evaluate(visible) == menu['buttons'][n]['args'][0]['visible'])
             assert figure.evaluate(pressed) == ['true' if i == n else 'false' for i in range(len(menu['buttons']))]
+
+
+def test_the_live_page_trains_within_the_site(site, chromium):
+    "From a lesson's link to a question, in the site's theme; all else about it is in tests/test_live.py"
+    _, url = site
+    with pages.fresh(chromium) as page:
+        page.goto(f'{url}tutorials/02_what_is_a_ticket.html')
+        page.click('a[href$="live/index.html#question-controls"]')
+        page.wait_for_function("document.querySelector('.live').dataset.state == 'waiting'", timeout=60_000)
+        assert page.locator('#live-question').is_visible() and page.locator('[name=partitions]').input_value() == '1'
+        ink = page.evaluate(STYLED, ['#live-said', 'color'])
+        page.emulate_media(color_scheme='dark')
+        page.click('#live-step')
+        page.wait_for_function("document.querySelector('#live-phases [aria-current]')?.textContent == 'Train'")
+        assert page.evaluate(STYLED, ['#live-said', 'color']) != ink
+        assert (page.errors, page.elsewhere) == ([], [])
 
 
 def test_the_playground_holds_two_runs_against_each_other(site, chromium):

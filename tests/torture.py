@@ -1,6 +1,6 @@
 """Attack runs and their files, and count what happens
 
-    python tests/torture.py                         (everything: an hour on two cores)
+    python tests/torture.py                         (everything: most of an hour on two cores)
     python tests/torture.py kills=20 mutations=200  (some of it)
 
 Each part returns rows of (what, trials, as promised). A trial that breaks a promise is an AssertionError that says which.
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,7 +34,10 @@ BITS = 'tickets', 'votes'
 
 
 def loaded():
-    "Import everything that a command needs, and train nothing: a process that has started threads can't be forked"
+    """Import everything that a command needs, and train nothing: a process that has started threads can't be forked
+
+    Plotly imports what a figure needs when it is drawn: half of the time of a short run.
+    """
     import sklearn.datasets
     import torch
     import torch._dynamo
@@ -43,6 +47,10 @@ def loaded():
     import colt.plot
     torch.set_num_threads(1)
     colt.load('digits')
+    older = Path(__file__).with_name('older')/'run-0.1.0'
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as top:
+        warnings.simplefilter('ignore')
+        colt.plot.save_report(colt.RunFolder(older), f'{top}/report.html')
     return colt, sklearn
 
 
@@ -222,6 +230,19 @@ def count(reference, name):
         return tally.stat().st_size
 
 
+def shared(top, work, items):
+    "Do the work on each item, in as many processes as there are cores; an AssertionError with what one of them said if it failed"
+    shares = min(len(os.sched_getaffinity(0)), len(items))
+    def share(i):
+        for item in items[i::shares]: work(item)
+    logs = [top/f'share-{i}.txt' for i in range(shares)]
+    pids = []
+    for i, log in enumerate(logs):
+        with child(lambda i=i: share(i), top, log) as pid: pids.append(pid)
+    codes = [finished(pid, 3600)[0] for pid in pids]
+    assert not any(codes), next(log.read_text() for code, log in zip(codes, logs) if code)
+
+
 def faults(n, seed=0, reference=None, how=('kill', errno.ENOSPC, errno.EACCES, errno.EIO)):
     "A kill, or an OSError, at each single operation on the files of a run (or at `n` of them, drawn)"
     reference, g, rows = reference or Reference(), random.Random(seed), []
@@ -231,20 +252,25 @@ def faults(n, seed=0, reference=None, how=('kill', errno.ENOSPC, errno.EACCES, e
             word = fault if fault == 'kill' else errno.errorcode[fault]
             points = range(1, total + 1)
             if n < total*len(how)*len(reference.names): points = sorted(g.sample(points, max(1, n//len(how)//len(reference.names))))
-            for point in points:
-                with reference.place() as cwd:
-                    def at(i, what, point=point, fault=fault):
-                        if i < point or (i > point and fault != errno.ENOSPC): return       # a full disk stays full
-                        if fault == 'kill': os._exit(137)
-                        raise OSError(fault, os.strerror(fault), what)
-                    done = run(reference.line(name, cwd), cwd, lambda at=at, folder=cwd/'runs'/name: watched(folder, at))
-                    if fault == 'kill': assert done.code == 137, done.text
-                    else:
-                        said = [line for line in done.text.splitlines() if line.startswith('colt-') and 'warning' not in line]
-                        assert len(said) == (1 if done.code else 0), f'{name}, {word} at operation {point}: {done.text}'
-                    reference.complete(name, cwd, f'{word} at operation {point} of {total}: {done.text[-300:]}')
+            shared(reference.top, lambda point, name=name, fault=fault: fault_at(point, fault, name, reference), points)
             rows.append((f'{word} at each operation, {name}', len(points), len(points)))
     return rows
+
+
+def fault_at(point, fault, name, reference):
+    "Begin a run in which an operation on a file fails, or which is killed there, and complete it"
+    with reference.place() as cwd:
+        def at(i, what):
+            if i < point or (i > point and fault != errno.ENOSPC): return       # a full disk stays full
+            if fault == 'kill': os._exit(137)
+            raise OSError(fault, os.strerror(fault), what)
+        done = run(reference.line(name, cwd), cwd, lambda: watched(cwd/'runs'/name, at))
+        where = f'{name}, {fault} at operation {point}: {done.text}'
+        if fault == 'kill': assert done.code == 137, where
+        else:
+            said = [line for line in done.text.splitlines() if line.startswith('colt-') and 'warning' not in line]
+            assert len(said) == (1 if done.code else 0), where
+        reference.complete(name, cwd, where[-400:])
 
 
 def races(n, seed=0, reference=None):

@@ -188,6 +188,7 @@ def resume_command(
     words = ['--resume', '--name', name]
     if args.out != 'runs': words += ['--out', args.out]
     if args.data is not None: words += ['--data', args.data]
+    for flag, value in getattr(args, 'own', {}).items(): words += [f'--{flag}', value]
     return f'{_callable(prog)} {shlex.join([*words, *more])}'
 
 # %% ../../nbs/api/26a_command.ipynb #16a00019

@@ -13,11 +13,12 @@ from itertools import chain, count
 from pathlib import Path
 
 from .command import Flag, add_flags, check_folder, command_parser, run_command
-from .training import check_data, is_here, percent, progress_bar, write_report
+from .training import check_data, is_here, percent, write_report
 from ..compare import LEVELS, differences, group_replicates, missing, format_missing, save_csv, table, told
 from ..data import DATASETS
 from ..models import ARCHITECTURES
 from ..plans import plan
+from ..progress import progress_bar
 from ..resume import find_run
 from ..runs import evaluate_ticket, resume_run
 
@@ -84,7 +85,8 @@ def _comparison_folder(args):
 # %% ../../nbs/api/26e_compare.ipynb #16e00009
 def _can_fill(run):
     "Whether the network and the images of a run have a name"
-    return run.recipe.arch in ARCHITECTURES and run.recipe.dataset in DATASETS
+    is_named = run.recipe.arch in ARCHITECTURES and run.recipe.dataset in DATASETS
+    return is_named and not run.about()['network']
 
 def _fillable(lacking): return [(run, cycles) for run, cycles in lacking if _can_fill(run)]
 
@@ -132,7 +134,7 @@ def _fill_run(terminal, run, cycles, data, report):
     def report_named(event): report(replace(event, partition=f'{event.partition} of {name}'))
     for n in cycles:
         terminal.console.print(f'  {name}, cycle {n}: {_found(evaluate_ticket(p, run, n, report_named))}')
-    if (run.path/'report.html').exists(): write_report(run, run.records())
+    if (run.path/'report.html').exists(): write_report(run)
 
 # %% ../../nbs/api/26e_compare.ipynb #16e00014
 _COUNTED = ('images and seconds: of all trainings up to and including this cycle, without evaluations; '

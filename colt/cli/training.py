@@ -4,14 +4,13 @@
 
 # %% auto #0
 __all__ = ['as_text', 'default_words', 'add_settings', 'add_run_flags', 'is_here', 'asked_settings', 'check_flags', 'check_data',
-           'check_outputs', 'asked_folder', 'records_in', 'check_free', 'next_step', 'progress_bar', 'percent', 'Table',
-           'write_report', 'execute_with_table']
+           'check_outputs', 'asked_folder', 'records_in', 'check_free', 'next_step', 'percent', 'Table', 'write_report',
+           'execute_with_table']
 
 # %% ../../nbs/api/26b_training.ipynb #16b00004
 import re
 from argparse import SUPPRESS, ArgumentParser, Namespace, _ArgumentGroup
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_args
@@ -19,15 +18,14 @@ from typing import Any, get_args
 import torch
 from fastcore.docments import docments
 from rich.console import Console
-from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeElapsedColumn
 
 from .command import Flag, Terminal, add_flags, check_folder, resume_command
 from ..data import DATASETS, to_download
 from ..models import ARCHITECTURES
 from ..plans import Planned
+from ..progress import progress_bar
 from ..recipe import Recipe, usual_device
 from ..records import Record, RunFolder
-from ..results import Progress
 from ..resume import Standing, kept_run
 from ..runs import check_same, create_run, resume_run
 
@@ -216,22 +214,6 @@ def next_step(
     check_folder(folder.path)
     return [*lines, f'would write {folder.path}']
 
-# %% ../../nbs/api/26b_training.ipynb #16b00026
-@contextmanager
-def progress_bar(
-    console:Console,
-) -> Iterator[Callable[[Progress], None]]: # the `report` callback that moves the bar
-    "A progress bar for the training of one network"
-    text = TextColumn('[progress.description]{task.description}')
-    columns = text, BarColumn(), TimeElapsedColumn()
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task('', total=1)
-        def report(event):
-            network = f'cycle {event.cycle}, {event.partition}'
-            epoch = f'epoch {event.epoch} of {event.epochs}, loss {event.loss:.3f}'
-            bar.update(task, completed=event.share, description=f'{network}: {epoch}')
-        yield report
-
 # %% ../../nbs/api/26b_training.ipynb #16b00029
 def percent(
     share:float, # 0 to 1
@@ -256,16 +238,10 @@ class Table:
 # %% ../../nbs/api/26b_training.ipynb #16b00032
 def write_report(
     folder:RunFolder,
-    records:list[Record], # of its cycles
-    title:str='', # by default, made from the recipe and the last record
 ):
     "Write `report.html` into the folder of a run"
     from colt.plot import save_report # imports plotly, which help does not need
-    recipe, last = folder.recipe, records[-1]
-    method = 'IMP' if recipe.partition == 1 else 'COLT'
-    done = f'{100*last.sparsity:.1f} % sparse after {last.cycle} pruning rounds'
-    usual = f'{method} ticket of {recipe.arch} on {recipe.dataset}: {done}'
-    save_report(records, folder.path/'report.html', title or usual)
+    save_report(folder)
 
 def _has_report(folder):
     "Whether the report is there, and newer than the records"
@@ -280,7 +256,6 @@ def execute_with_table(
     records:list[Record], # the finished cycles; the new ones are added
     row:Callable[[Record], dict[str, str]], # a line of the table: heading -> text
     work:Callable[..., Iterator[Record]], # `execute` or `execute_transfer`
-    title:str='', # of the report, as in `write_report`
 ) -> RunFolder: # of the run
     "Start or resume a run; print a line and write a report for each cycle. Errors as in `create_run`"
     table = Table(terminal.console)
@@ -292,6 +267,6 @@ def execute_with_table(
         for record in work(plan, run, report):
             table.add(row(record))
             records[:] = [r for r in records if r.cycle < record.cycle] + [record] # the last one may be done again
-            write_report(run, records, title)
-    if records and not _has_report(run): write_report(run, records, title)
+            write_report(run)
+    if records and not _has_report(run): write_report(run)
     return run

@@ -20,7 +20,7 @@ from ..resume import (
     TRAINING, classes_and_shape, find_run, kept_run, resumed_transfer, the_run_with,
     transfer_recipe, transfer_standing)
 from ..transfer import network_for
-from ..transfers import choose_tickets, execute_transfer, plan_transfer
+from ..transfers import check_transferable, choose_tickets, execute_transfer, plan_transfer
 
 # %% ../../nbs/api/26d_transfer.ipynb #16d00007
 _TICKETS = (
@@ -98,7 +98,9 @@ def asked_transfer(
         _check_unchanged(args)
         return found
     source = _source(args)
-    recipe = transfer_recipe(source.recipe, args.dataset2 or source.recipe.dataset, given)
+    dataset = args.dataset2 or source.recipe.dataset
+    check_transferable(source, dataset)
+    recipe = transfer_recipe(source.recipe, dataset, given)
     which = dict(part1=args.part1, part2=args.part2, near=args.sparsity, adapt=args.adapt)
     if args.cycle is not None: which['numbers'] = (args.cycle,)
     return source, recipe, which
@@ -155,8 +157,7 @@ def _transfer(terminal, args):
         return say('\n'.join([_description(chosen), *lines]))
     check_free(args, folder, standing)
     say(_description(chosen), style='bold')
-    title = f'Tickets of {chosen.source.path.name} on classes {learned}'
-    execute_with_table(terminal, args, chosen, folder, records, _row, execute_transfer, title)
+    execute_with_table(terminal, args, chosen, folder, records, _row, execute_transfer)
     say(f"\n{'run':<10}{folder.path}\n{'report':<10}{folder.path/'report.html'}")
 
 def colt_transfer(

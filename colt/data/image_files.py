@@ -47,12 +47,14 @@ ENDINGS = tuple(_FORMATS) # of pictures that can be read, in small letters
 class CorruptImage(ValueError):
     "A picture that can't be decoded"
 
+# %% ../../nbs/api/00c_image_files.ipynb #33f53343
 def ending_of(
     name:str|Path,
 ) -> str: # such as `.jpg`, in small letters
     "The ending of a file name"
     return os.path.splitext(name)[1].lower()
 
+# %% ../../nbs/api/00c_image_files.ipynb #773db0b7
 def _corrupt(path, why):
     return CorruptImage(f"'{path}' can't be decoded ({why}); replace it, or leave such pictures out "
                         'with --skip_corrupt (skip_corrupt=True)')
@@ -84,6 +86,7 @@ def _check_header(picture, size):
     if long > 200*short: raise ValueError(f'it has {shape}; a side is more than 200 times the other')
     if picture.mode[0] in 'IF': raise ValueError(f'more than 8 bits in a channel: {picture.mode}')
 
+# %% ../../nbs/api/00c_image_files.ipynb #6eda7aee
 def _open_picture(file, path):
     "The picture in an open file, not decoded yet, by the formats of its ending"
     from PIL import Image, UnidentifiedImageError
@@ -188,14 +191,20 @@ class _Worker:
         try: return self.function(*arguments)
         except (ValueError, OSError) as e: return e
 
+# %% ../../nbs/api/00c_image_files.ipynb #4658e30e
 def _call_in_workers(function, calls, n):
     "Yield the results of `function` for `calls`, in order, from `n` processes; from this one if `n` is 0"
     context = 'fork' if n and sys.platform == 'linux' else None
     worker: Any = _Worker(function)
-    for result in DataLoader(worker, batch_size=None, sampler=calls, num_workers=n,
-                             generator=torch.Generator(), multiprocessing_context=context):
-        if isinstance(result, Exception): raise result
-        yield result
+    try:
+        for result in DataLoader(worker, batch_size=None, sampler=calls, num_workers=n,
+                                 generator=torch.Generator(), multiprocessing_context=context):
+            if isinstance(result, Exception): raise result
+            yield result
+    except RuntimeError as e: # where processes are not forked, each of them runs the script again
+        if not n or context: raise
+        raise ValueError("the processes that decode pictures can't start; in a script, put what calls colt under "
+                         "`if __name__ == '__main__':`") from e
 
 # %% ../../nbs/api/00c_image_files.ipynb #5721ae18
 def _count_workers(order):
@@ -230,6 +239,7 @@ def drop_corrupt(
                       f"the first is '{bad[0]}'{_lost_classes(sets, good)}", stacklevel=2)
     return [images[keep] for images, keep in zip(sets, good)]
 
+# %% ../../nbs/api/00c_image_files.ipynb #7ece32d9
 def _lost_classes(sets, good):
     "Words for the classes that have no picture left in one of `sets`; empty if there are none"
     lost = {i for images, keep in zip(sets, good) for i in np.setdiff1d(images.y, images.y[keep])}
@@ -242,6 +252,7 @@ def _find_decodable(files):
     calls = ((files[i],) for i in order)
     return torch.cat([*_call_in_workers(_try_each, calls, _count_workers(order))])
 
+# %% ../../nbs/api/00c_image_files.ipynb #a85db8ae
 def _try_each(files): return torch.tensor([*map(_is_decodable, files.paths)])
 
 def _is_decodable(path):

@@ -24,6 +24,7 @@ from .images import Images
 # %% ../../nbs/api/00d_readers.ipynb #72dddd64
 def _damaged(path, what): return ValueError(f'{path}{what}; delete it and load the data set again')
 
+# %% ../../nbs/api/00d_readers.ipynb #1e229f3f
 def find_file(
     folder:Path,
     name:str,
@@ -36,6 +37,7 @@ def find_file(
     raise ValueError(f"'{folder}' has no {missing}; "
                      'copy it there, or remove the folder to load the data set again')
 
+# %% ../../nbs/api/00d_readers.ipynb #aa28819f
 def _images_from(path, x, y, classes):
     "Images from `path`; raise `ValueError` that names it if they don't fit together"
     try: return Images(x, y, classes)
@@ -51,6 +53,7 @@ def check_claim(
     if claimed > 2**26 + 10*size:
         raise _damaged(path, f' has {size:,} bytes and claims to contain {claimed:,}; that is not believed')
 
+# %% ../../nbs/api/00d_readers.ipynb #19c8bf23
 @contextmanager
 def open_regular(
     path:str|Path,
@@ -80,6 +83,7 @@ def _read_shape(path, file):
     if len(numbers) < 4*start[3]: raise _damaged(path, ' is incomplete: it ends in its header')
     return [int.from_bytes(numbers[i:i + 4], 'big') for i in range(0, len(numbers), 4)]
 
+# %% ../../nbs/api/00d_readers.ipynb #32096367
 def _read_pixels(path, file, size, packed):
     "The bytes after the header: not one more than it claims is read"
     shape = _read_shape(path, file)
@@ -92,6 +96,7 @@ def _read_pixels(path, file, size, packed):
     if file.read(1): raise _damaged(path, f' has more bytes than its shape of {shape}')
     return torch.from_numpy(x.reshape(shape))
 
+# %% ../../nbs/api/00d_readers.ipynb #0f34ee35
 def _fill(x, file):
     "Read into the bytes `x`, 1 MB at a time, up to the end of `x` or of the file; how many were read"
     n, rest = 0, memoryview(x)
@@ -110,6 +115,7 @@ def _read_with(dimensions, folder, name):
     raise ValueError(f'{path} has {found.ndim} dimensions, not {dimensions}; '
                      'it is another file under this name')
 
+# %% ../../nbs/api/00d_readers.ipynb #7706625d
 def _read_idx_set(folder, classes):
     sets = []
     for split in 'train', 't10k':
@@ -119,6 +125,7 @@ def _read_idx_set(folder, classes):
         sets.append(_images_from(folder/split, x[:, None], y.long(), classes))
     return sets
 
+# %% ../../nbs/api/00d_readers.ipynb #e0f07f38
 def _check_counts(path, x, y):
     "Raise `ValueError` if there are no pixels, or more or fewer labels than images"
     if len(x) == len(y) and x.numel(): return
@@ -157,6 +164,7 @@ def read_pickle(
         except (ValueError, OverflowError, MemoryError, AssertionError) as e:
             raise _damaged(path, f' is damaged ({" ".join(str(e).split())})') from None
 
+# %% ../../nbs/api/00d_readers.ipynb #3c692ade
 def _constants(file):
     found: dict[str, list[Any]] = defaultdict(list)
     key = ''
@@ -171,6 +179,7 @@ def _constants(file):
 # %% ../../nbs/api/00d_readers.ipynb #245978e9
 def _strings(constants): return [v for v in constants if isinstance(v, bytes)]
 
+# %% ../../nbs/api/00d_readers.ipynb #d395e68c
 def _read_batch(path, key, classes):
     "The images of one batch; its labels follow `key`"
     found = read_pickle(path)
@@ -185,6 +194,7 @@ def _read_batch(path, key, classes):
     x = torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view(-1, 3, 32, 32)
     return _images_from(path, x, torch.tensor(labels), classes)
 
+# %% ../../nbs/api/00d_readers.ipynb #cf2b5faa
 def _read_classes(path, key, n):
     "The names of the `n` classes, which follow `key`"
     names = tuple(name.decode(errors='replace') for name in _strings(read_pickle(path).get(key, [])))
@@ -199,12 +209,14 @@ def read_cifar10(
     batches = [*(f'data_batch_{i}' for i in range(1, 6)), 'test_batch']
     return _read_cifar(folder, batches, 'batches.meta', 'label', 10)
 
+# %% ../../nbs/api/00d_readers.ipynb #550a31ff
 def read_cifar100(
     folder:Path, # that has `train`, `test` and `meta`
 ) -> list[Images]: # training and test images
     "CIFAR-100 from its files; raise `ValueError` for a file that is missing or wrong"
     return _read_cifar(folder, ['train', 'test'], 'meta', 'fine_label', 100)
 
+# %% ../../nbs/api/00d_readers.ipynb #2a8a78d2
 def _read_cifar(folder, batches, meta, word, n):
     "The last of `batches` is the test set; the keys of labels and of class names begin with `word`"
     meta, *paths = [find_file(folder, name) for name in (meta, *batches)]

@@ -72,14 +72,14 @@ def _show_batch(view:View, progress:Progress):
 # %% ../../nbs/api/25h_events.ipynb #870e7bf3
 def _show_idle(view:View, state:str):
     "Show that the worker is paused or has ended, and why"
-    console, path = view.console, view.folder.path
+    console = view.console
     view.session.find(view.recipe) # its folder may be gone, or have more cycles
     console.set_cycles(len(view.records))
     view.show_text()
     show = console.show_error if state == 'failed' else console.show_notice
     show(_idle_text(view.session, view.worker))
     view.draw()
-    if state == 'finished': save_report(view.records, path/'report.html', path.name)
+    if state == 'finished': save_report(view.folder)
     renew_output(view)
 
 def handle(

@@ -16,9 +16,9 @@ from torch import nn
 
 from ..data import DATASETS
 from ..models import ARCHITECTURES, create
-from ..plans import check_network
 from ..recipe import Recipe, usual_device
 from ..schedule import max_sparsity, outputs_of, prunable_of
+from ..trial import check_network
 
 # %% ../../nbs/api/25a_outlook.ipynb #59f7e41b
 def _ratio_hint(recipe):
@@ -72,8 +72,8 @@ def outlook(
     """
     outputs = outputs_of(recipe, classes)
     known = net or _network(recipe.arch, outputs, shape, 0, recipe.stem)
-    prunable = prunable_of(known, recipe, head)
     if net is not None: check_network(net, shape, outputs)
+    prunable = prunable_of(known, recipe, head)
     reach, _ = max_sparsity(prunable, recipe.rates)
     return dict(
         dataset=f"{classes} classes, {'×'.join(map(str, shape))} pixels",

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['budget', 'in_danger', 'lines', 'accuracy_traces', 'agreement_traces', 'overlap_traces', 'run_figure', 'survival_map',
            'vote_traces', 'filter_map', 'magnitude_traces', 'curves_of', 'cycle_figure', 'loss_traces', 'animate_run',
-           'compare_figure', 'save_comparison', 'save_page', 'save_report']
+           'compare_figure', 'card_of', 'save_comparison', 'save_page', 'save_report']
 
 # %% ../../nbs/api/24_plot.ipynb #41efe316
 from .style import COLORS as COLORS
@@ -16,10 +16,11 @@ from .layer import filter_map, magnitude_traces
 from .one_cycle import curves_of, cycle_figure, loss_traces
 from .slider import animate_run
 from .comparison import compare_figure
+from .card import card_of
 from .report import CONFIG as CONFIG
 from .report import save_comparison, save_page, save_report
 
 _all_ = [
     'budget', 'in_danger', 'lines', 'accuracy_traces', 'agreement_traces', 'overlap_traces', 'run_figure',
     'survival_map', 'vote_traces', 'filter_map', 'magnitude_traces', 'curves_of', 'cycle_figure', 'loss_traces',
-    'animate_run', 'compare_figure', 'save_comparison', 'save_page', 'save_report']
+    'animate_run', 'compare_figure', 'card_of', 'save_comparison', 'save_page', 'save_report']

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil, inf, log
 from pathlib import Path
 
+from ..mask import is_bias
 from .style import short_name
 from ..recipe import Recipe
 from ..records import Record, RunFolder, collapse_of, ending_of, record_of
@@ -44,7 +45,7 @@ def in_danger(
     unpruned = record.unpruned
     for name, kept in (record.kept or {}).items():
         cycles = _cycles_to_one_weight(unpruned[name], kept)
-        if cycles < within and not name.endswith('bias'): found[name] = cycles
+        if cycles < within and not is_bias(name): found[name] = cycles
     return found
 
 def _cycles_to_one_weight(unpruned, kept):

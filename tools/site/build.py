@@ -27,6 +27,7 @@ from nbdev.processors import clean_magics, filter_stream_, hide_line, rm_header_
 from plotly.offline import get_plotlyjs
 
 from colt.plot import CONFIG
+from live_page import assembled
 
 top = Path(__file__).resolve().parents[2]
 FILES = sorted(f.relative_to(top/'colt').with_suffix('') for f in (top/'colt').rglob('*.py') if f.stem != '_modidx')
@@ -34,7 +35,7 @@ MODULES = {'.'.join(f.parts): import_module('.'.join(['colt', *f.parts]).removes
 DOOR = {f'{door.__name__}.{name}': f'{home}.{thing.__name__}' # where a name of the front door, or of a chapter's, lives
         for door in MODULES.values() if hasattr(door, '__path__') for name, thing in ((n, getattr(door, n)) for n in dir(door))
         if (home := getattr(thing, '__module__', None) or '') != door.__name__ and home.startswith('colt.')}
-ROOMS = (('Lessons', 'tutorials/*'), ('Guides', 'guides/*'), ('Reference', 'api/*'),
+ROOMS = (('Live', 'live/*'), ('Lessons', 'tutorials/*'), ('Guides', 'guides/*'), ('Reference', 'api/*'),
          ('Explanations', 'explanations/*\nexplanations/decisions/README'), ('The project', 'project/*'))
 TREE = '```{{toctree}}\n:caption: {}\n:hidden:\n:glob:\n:titlesonly:\n\n{}\n```\n' # a part of the table of contents
 FOLDERS = {'](api)': '](api/00_data.ipynb)', '](explanations/decisions)': '](explanations/decisions/README.md)'} # a link to a folder, on a page
@@ -194,6 +195,7 @@ def write(nbs, pages):
     for path in sorted(f for kind in ('ipynb', 'md', 'png', 'gif') for f in nbs.rglob(f'*.{kind}') if '.ipynb_checkpoints' not in f.parts):
         (to := pages/path.relative_to(nbs)).parent.mkdir(parents=True, exist_ok=True)
         page(path, to) if path.suffix == '.ipynb' else shutil.copy(path, to)
+    if (fragment := nbs/'live/page.html').exists(): (pages/'live/page.html').write_text(assembled(fragment), encoding='utf-8')
     if (decisions := pages/'explanations/decisions/README.md').exists():
         with decisions.open('a') as f: f.write(TREE.format('Decisions', '0*'))
     (pages/'project').mkdir(exist_ok=True)

@@ -1,0 +1,256 @@
+"A report says what the folder of its run says, in any light, and nothing in it runs"
+import json
+import re
+import shlex
+import shutil
+from html.parser import HTMLParser
+from itertools import pairwise
+from math import sqrt
+
+import pages
+import pytest
+
+from colt.cli.prune import asked_recipe, parser
+from colt.compare import group_replicates
+from colt.files import seal
+from colt.plans import plan
+from colt.plot.report import comparison_page, report_page, save_report
+from colt.recipe import Recipe
+from colt.records import RunFolder
+from colt.runs import create_run, execute
+
+SHORT = dict(arch='fc1', conv_prune_ratio=0., linear_prune_ratio=.6, lr=2e-3, end_iter=1, sparsity=.9)
+HOSTILE = '</title></style></svg><img src=x onerror="window.hacked=1"><script>window.hacked=1</script>\'"&lt;\ud800'
+LIGHT = '''() => {
+    const linear = x => (x /= 255) <= .04045 ? x/12.92 : ((x + .055)/1.055)**2.4
+    const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(linear); return .2126*r + .7152*g + .0722*b }
+    const ratio = (a, b) => (Math.max(a, b) + .05)/(Math.min(a, b) + .05)
+    const card = light(getComputedStyle(document.querySelector('.card')).backgroundColor)
+    const colour = (e, what) => getComputedStyle(e)[what]
+    const all = (query, what, most=40) => [...document.querySelectorAll(query)].slice(0, most).map(e => ratio(card, light(colour(e, what))))
+    return {page: light(getComputedStyle(document.body).backgroundColor), card,
+            texts: [...all('p, dt, dd, small, td, th, summary, .name, .value, .ends, .against', 'color'), ...all('svg text', 'fill')],
+            lines: [...all('svg g[class^=c]', 'color'), ...all('.track svg path', 'stroke')]}}'''
+
+
+class Parts(HTMLParser):
+    "The texts of a page: facts by their label, rows of tables and of accuracies, what marks say, commands"
+    def __init__(self, page):
+        super().__init__()
+        self.texts = []                                   # (elements around it, classes around it, text)
+        self.open = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ('meta', 'br'): self.open.append((tag, dict(attrs).get('class') or ''))
+        if tag in ('dd', 'td', 'li', 'tr', 'pre', 'title', 'p', 'span', 'dt', 'small'): self.texts.append((tag, self.open[-1][1], ''))
+
+    def handle_endtag(self, tag):
+        while self.open.pop()[0] != tag: pass
+
+    def handle_data(self, text):
+        if not self.texts or not self.open: return
+        tag, kind, before = self.texts[-1]
+        if any(tag == name for name, _ in self.open): self.texts[-1] = tag, kind, before + text
+
+    def all(self, *tags): return [text for tag, _, text in self.texts if tag in tags]
+    def kind(self, name): return [text for _, kind, text in self.texts if kind == name]
+
+    @property
+    def facts(self):
+        "Label -> value and note"
+        found, label = {}, None
+        for tag, _, text in self.texts:
+            if tag == 'dt': label, found[text] = text, []
+            elif tag in ('dd', 'small') and label: found[label].append(text)
+            else: label = None
+        return {label: tuple(texts) for label, texts in found.items()}
+
+    @property
+    def table(self):
+        "The rows of the table of cycles"
+        rows = []
+        for (tag, _, text), (_, _, _) in pairwise([*self.texts, ('', '', '')]):
+            if tag == 'tr': rows.append([])
+            elif tag == 'td': rows[-1].append(text)
+        return [row for row in rows if len(row) > 3]
+
+
+@pytest.fixture(scope='module')
+def top(tmp_path_factory): return tmp_path_factory.mktemp('report')/'runs'
+
+
+def make(top, name, cycles=99, **changes):
+    p = plan(Recipe(**SHORT | changes))
+    folder = create_run(p, top/name)
+    for record in execute(p, folder):
+        if record.cycle == cycles: break
+    return folder
+
+
+@pytest.fixture(scope='module')
+def run(top): return make(top, 'run', evaluate='each', controls='shuffle,random')
+
+
+@pytest.fixture(scope='module')
+def lines(run): return [json.loads(line) for line in (run.path/'cycles.jsonl').read_text().splitlines()]
+
+
+def text(run): return report_page(run).decode()
+def percent(x): return f'{100*x:.2f} %'
+
+
+def wilson(k, n, z=1.959963984540054):
+    "Wilson's interval as his formula says it"
+    p, a = k/n, z*z/n
+    middle, half = (p + a/2)/(1 + a), z*sqrt(p*(1 - p)/n + a/(4*n))/(1 + a)
+    return middle - half, middle + half
+
+
+def test_every_number_is_that_of_the_folder(run, lines):
+    parts, (first, *_, last) = Parts(text(run)), lines
+    facts = parts.facts
+    kept, total = (sum(sum(counts) for counts in line['votes'].values()) for line in (last, first))
+    assert facts['sparsity'] == (percent(last['sparsity']), f'{kept:,} of {total:,} prunable weights are kept')
+    assert facts['pruning rounds'] == (str(len(lines) - 1),)
+    assert facts['prune rate'][0] == f"{last['prune_rate']:.2f} %"
+    ticket, dense = ((run.path/file).stat().st_size for file in (f"tickets/cycle-{last['cycle']:03}.safetensors", 'init.safetensors'))
+    assert facts['file of the ticket'] == (f'{ticket/1e3:,.0f} KB', f'dense: {dense/1e3:,.0f} KB')
+    assert facts['mask overlap'] == (f"{last['agreement']['all']:.3f}", f"{last['agreement']['chance']:.3f} by chance")
+    assert facts['images seen'][0] == f"{last['samples_seen']:,}"
+    assert facts['time'][0] == f"{last['seconds']:.1f} s"
+    of_dense = sum(part['samples'] for part in first['parts'])
+    assert facts['ticket finding'][0] == f"{100*(1 - of_dense/last['samples_seen']):.0f} %"
+    about = json.loads((run.path/'recipe.json').read_text())
+    assert [facts[name] for name in about['versions']] == [(version,) for version in about['versions'].values()]
+    assert facts['fingerprint'] == (about['data']['fingerprint'],) and facts['test images'] == (f"{about['data']['test_images']:,}",)
+
+
+def test_every_accuracy_has_its_interval_over_the_test_images(run, lines):
+    parts, (first, *_, last) = Parts(text(run)), lines
+    shares = [last['ticket'], first['ticket'], *last['controls'].values()]
+    accuracies = [share['test_accuracy'] for share in shares]
+    assert parts.kind('value')[1:] == list(map(percent, accuracies))
+    images = len(plan(run.recipe).dataset.test)
+    ends = [wilson(round(images*accuracy), images) for accuracy in accuracies]
+    assert parts.kind('ends')[1:] == [f'{100*low:.2f} to {100*high:.2f}' for low, high in ends]
+    assert parts.kind('name')[1:] == ['Ticket', 'Dense network', 'Shuffled control', 'Random control']
+
+
+def test_the_table_and_the_marks_have_every_cycle(run, lines):
+    parts = Parts(text(run))
+    expected = [[str(n), percent(line['sparsity']), *(percent(s['test_accuracy']) for s in (line['ticket'], *line['controls'].values())),
+                 *(percent(part['test_accuracy']) for part in line['parts']),
+                 f"{line['agreement']['all']:.3f}", f"{line['agreement']['chance']:.3f}", f"{line['samples_seen']:,}", f"{line['seconds']:.1f} s"]
+                for n, line in enumerate(lines)]
+    assert parts.table == expected
+    said = parts.all('title')
+    for n, line in enumerate(lines):
+        where = f"cycle {n}, {percent(line['sparsity'])} sparse"
+        for share in (line['ticket'], *line['controls'].values(), *line['parts']): assert f"{where}: {percent(share['test_accuracy'])}" in said
+        for name, sparsity in line['layers'].items():
+            mark = next(t for t in said if t.startswith(f"{name.removesuffix('.weight')}, cycle {n}: "))
+            assert float(re.search(r'([\d.]+) % kept', mark)[1]) == pytest.approx(100*(1 - sparsity), rel=.005)
+        assert f"cycle {n}: mask overlap {line['agreement']['all']:.3f}" in said
+
+
+def test_the_command_and_the_settings_are_those_of_the_recipe(run):
+    parts = Parts(text(run))
+    line = re.sub('<[^>]+>', '', re.search('<pre>(.*?)</pre>', text(run))[1])
+    program, *words = shlex.split(line)
+    recipe, _ = asked_recipe(parser().parse_args(words))
+    assert (program, recipe) == ('colt-prune', run.recipe) and '--threads' in words
+    usual = Recipe.default('fc1', 'digits')
+    cells = [t for tag, _, t in parts.texts if tag == 'td']
+    for name in ('linear_prune_ratio', 'end_iter', 'sparsity', 'lr', 'controls'):
+        if getattr(usual, name) != getattr(run.recipe, name): assert name in cells
+
+
+def test_what_is_missing_is_said_with_what_mends_it(top, run):
+    stopped = text(make(top, 'stopped', 1, evaluate='no'))
+    for words in ('Not finished', 'colt-prune', '--resume', 'Not evaluated on all classes', 'colt-compare stopped', 'was not evaluated'):
+        assert words in stopped
+    assert 'What is missing' not in text(run)
+    dense = text(make(top, 'dense', max_cycles=0))
+    assert 'Nothing is pruned yet' in dense and '<figure' not in dense    # a single cycle has nothing to draw
+    imp = text(make(top, 'imp', prune_type='lth', partition=1))
+    assert 'verlap of the votes' not in imp and 'No control was trained' in imp
+    old = json.loads((run.path/'recipe.json').read_text())
+    shutil.copytree(run.path, top/'old')
+    del old['data']['test_images'], old['digest']
+    (top/'old'/'recipe.json').write_text(json.dumps(seal(old)))
+    unknown = text(RunFolder(top/'old'))
+    assert 'does not say how many test images' in unknown and 'interval over' not in unknown
+
+
+def hostile(run, path):
+    "A copy of the run in which every name is hostile"
+    shutil.copytree(run.path, path)
+    about = json.loads((path/'recipe.json').read_text())
+    about['recipe'] |= dict(dataset=HOSTILE, arch=HOSTILE)
+    about['data'] |= dict(classes=[HOSTILE]*10, fingerprint=HOSTILE)
+    about['versions']['machine'] = HOSTILE
+    del about['digest']
+    (path/'recipe.json').write_text(json.dumps(seal(about)))
+    id = RunFolder(path).recipe.id
+    rows = []
+    for line in (path/'cycles.jsonl').read_text().splitlines():
+        row = json.loads(line) | dict(recipe=id)
+        del row['digest']
+        for part in row['parts']: part['name'] += HOSTILE
+        for key in ('layers', 'votes', 'kept'): row[key] = {name + HOSTILE: value for name, value in row[key].items()}
+        row['controls'] = {name + HOSTILE: value for name, value in row['controls'].items()}
+        rows.append(json.dumps(seal(row)) + '\n')
+    (path/'cycles.jsonl').write_text(''.join(rows))
+    return RunFolder(path)
+
+
+def test_names_from_somebody_s_files_are_inert(run, top, chromium):
+    page_of = report_page(hostile(run, top/'<b>hostile'))
+    assert len(page_of) < 1_000_000
+    with pages.fresh(chromium, 390) as page:
+        page.set_content(page_of.decode())
+        assert page.evaluate('window.hacked') is None and page.locator('img, script, b').count() == 0
+        assert page.get_by_text('onerror').count() > 5                    # it is shown, as text
+        assert (page.elsewhere, page.errors) == ([], [])
+        assert page.evaluate('document.documentElement.scrollWidth') <= 390
+
+
+@pytest.fixture(scope='module')
+def written(run, top):
+    "The pages: of a run, and of a comparison"
+    seeds = [make(top, f'seed-{s}', seed=s, controls='random') for s in (1, 2, 3)]
+    save_report(run)
+    return [(run.path/'report.html').read_bytes(), comparison_page(group_replicates([*seeds, make(top, 'other', prune_type='lth', partition=1)]))]
+
+
+def test_pages_are_small_and_ask_for_nothing(written):
+    for page in written:
+        assert len(page) < 200_000
+        for words in (b'<script', b'<link', b'http-equiv', b'@import', b'url(', b'<iframe'): assert words not in page
+        assert {*re.findall(rb'https?://[^\s"\'<]+', page)} <= {b'http://www.w3.org/2000/svg'}
+
+
+def test_a_page_is_light_dark_narrow_and_printed(written, chromium):
+    with pages.fresh(chromium) as page:
+        for html in written:
+            page.set_content(html.decode())
+            for scheme, media, dark in (('light', 'screen', False), ('dark', 'screen', True), ('dark', 'print', False)):
+                page.emulate_media(media=media, color_scheme=scheme)
+                found = page.evaluate(LIGHT)
+                assert (found['page'] < .05 and found['card'] < .05) if dark else (found['page'] > .85 and found['card'] > .99)
+                assert min(found['texts']) >= 4.5 and min(found['lines']) >= 3 and len(found['lines']) > 5
+            page.emulate_media(media='screen', color_scheme='light')
+            for width in (1280, 800, 390, 320):
+                page.set_viewport_size(dict(width=width, height=800))
+                assert page.evaluate('document.documentElement.scrollWidth') <= width
+                cut = page.evaluate('''() => [...document.querySelectorAll('.card *:not(.wide *, svg *)')]
+                    .filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.className || e.tagName)''')
+                assert cut == []
+        assert (page.elsewhere, page.errors) == ([], [])
+
+
+def test_the_same_recipe_gives_the_same_words_over_seeds(written):
+    several = written[1].decode()
+    assert 'Student&#x27;s t over seeds' in several or "Student's t over seeds" in several
+    assert 'Too few seeds for an interval' in several and 'colt-prune' not in several
