@@ -7,7 +7,7 @@ BIN     := .venv/bin
 API     := $(sort $(wildcard nbs/*.ipynb nbs/*/*.ipynb))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run lab test quick lint check torture export notebooks lessons docs dist clean
+.PHONY: help setup run lab test quick lint check torture bench export notebooks lessons docs dist clean
 
 help:
 	@echo 'make run        find a COLT ticket on handwritten digits (ARGS="--sparsity 0.98" adds flags)'
@@ -15,6 +15,7 @@ help:
 	@echo 'make test       every test: style, types, notebooks, and tests/'
 	@echo 'make quick      the quicker tests, in a few minutes: no browser, no lessons, no long trainings'
 	@echo 'make torture    attack runs and files for most of an hour: kills, full disks, races, changed bytes'
+	@echo 'make bench      how fast it is beside the original, on this machine, idle: half an hour; benchmarks/results.md'
 	@echo 'make check      exactly what continuous integration does'
 	@echo 'make setup      install the package and what it is made with into .venv'
 	@echo 'make export     the module, the README and the tour from the notebooks'
@@ -65,6 +66,12 @@ quick: lint
 torture: setup
 	$(BIN)/python tests/torture.py
 	$(BIN)/python tests/networks.py
+	$(BIN)/python tests/side_by_side.py
+
+BENCH := peak evaluation pruning cycle start memory 'steps fc1 lenet5' 'steps alexnet conv3' \
+	'steps resnet18' 'steps densenet121' 'steps mobilenetv2' 'steps shufflenetv2'
+bench: setup
+	@for part in $(BENCH); do $(BIN)/python benchmarks/bench.py $$part || exit 1; done
 
 check:
 	bash .ci/run

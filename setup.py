@@ -17,7 +17,9 @@ setup(
     packages=find_packages(include=['colt', 'colt.*']), zip_safe=False,
     package_data={'colt': ['py.typed', '*.pyi', 'tour.ipynb', 'voila.json'], 'colt.panel': ['*.js', '*.css'], 'colt.plot': ['*.css']},
     python_requires=f">={cfg['min_python']}", install_requires=shlex.split(cfg['requirements']),
-    extras_require={'dev': shlex.split(cfg['dev_requirements']), 'lab': shlex.split(cfg['lab_requirements'])},
+    extras_require={'dev': shlex.split(cfg['dev_requirements']), 'lab': shlex.split(cfg['lab_requirements']),
+                    'cluster': shlex.split(cfg['cluster_requirements']),
+                    'sparse': shlex.split(cfg['sparse_requirements'])},
     entry_points={'console_scripts': shlex.split(cfg['console_scripts'])},
     classifiers=['Development Status :: 3 - Alpha', 'Intended Audience :: Science/Research', 'Programming Language :: Python :: 3'],
 )

@@ -8,6 +8,7 @@ from . import rewind as rewind
 from . import files as files
 from . import ticket as ticket
 from . import recipe as recipe
+from . import wording as wording
 from . import augment as augment
 from . import own_network as own_network
 from . import results as results
@@ -15,10 +16,13 @@ from . import engines as engines
 from . import checkpoint as checkpoint
 from . import classifier as classifier
 from . import train as train
+from . import parallel as parallel
 from . import trial as trial
 from . import threads as threads
+from . import workers as workers
 from . import executors as executors
 from . import schedule as schedule
+from . import sensitivity as sensitivity
 from . import cycle as cycle
 from . import transfer as transfer
 from . import record as record
@@ -79,6 +83,7 @@ from .runs import resume_run as resume_run
 from .transfers import execute_transfer as execute_transfer
 from .transfers import plan_transfer as plan_transfer
 from .find import find_ticket as find_ticket
+from .find import own_recipe as own_recipe
 from .plot import animate_run as animate_run
 from .plot import compare_figure as compare_figure
 from .plot import cycle_figure as cycle_figure

@@ -20,6 +20,26 @@ from .results import EpochState, TrainState
 # %% ../nbs/api/12a_checkpoint.ipynb #1dc01ec2
 _GROUPS = {'weights': 'weights', 'momenta': 'optimizer_state', 'best': 'best'} # in files since 0.1.0 -> in `TrainState`
 
+def _pack_state(state, job):
+    "The tensors of a checkpoint's file, and the words of its header"
+    tensors: dict[str, Tensor] = {}
+    header = {'job': job, 'history': json.dumps(state.history), 'seconds': str(state.seconds),
+              'within': json.dumps(asdict(state.within))}
+    for group, name in _GROUPS.items():
+        found = getattr(state, name)
+        header[group] = json.dumps(list(found))
+        tensors |= {f'{group}/{n}': v.cpu() for n, v in found.items()}
+    return tensors, header
+
+# %% ../nbs/api/12a_checkpoint.ipynb #f1fb01b6
+def _unpack_state(tensors, header):
+    "The inverse of `_pack_state`"
+    found = {name: {n: tensors[f'{group}/{n}'] for n in json.loads(header[group])}
+             for group, name in _GROUPS.items()}
+    return TrainState(**found, history=tuple(json.loads(header['history'])), seconds=float(header['seconds']),
+                      within=EpochState(**json.loads(header['within'])))
+
+# %% ../nbs/api/12a_checkpoint.ipynb #a7b1eb11
 class Checkpoint:
     "The state of a training in a file"
     def __init__(self,
@@ -45,25 +65,15 @@ class Checkpoint:
         tensors, header = read_tensors(self.path, 'it is put aside')
         with reading(self.path, 'it is put aside'):
             if header['job'] != job: raise ValueError('another training has written it')
-            found = {name: {n: tensors[f'{group}/{n}'] for n in json.loads(header[group])}
-                     for group, name in _GROUPS.items()}
-            return TrainState(**found, history=tuple(json.loads(header['history'])), seconds=float(header['seconds']),
-                              within=EpochState(**json.loads(header['within'])))
+            return _unpack_state(tensors, header)
 
     def save(self,
         state:TrainState,
         job:str='',
     ):
         "Write the state; an interruption leaves the old file"
-        tensors: dict[str, Tensor] = {}
-        header = {'job': job, 'history': json.dumps(state.history), 'seconds': str(state.seconds),
-                  'within': json.dumps(asdict(state.within))}
-        for group, name in _GROUPS.items():
-            found = getattr(state, name)
-            header[group] = json.dumps(list(found))
-            tensors |= {f'{group}/{n}': v.cpu() for n, v in found.items()}
         self.path.parent.mkdir(exist_ok=True)
-        write_whole(self.path, pack_tensors(tensors, header))
+        write_whole(self.path, pack_tensors(*_pack_state(state, job)))
         self.saved = time.monotonic()
 
     def is_due(self) -> bool: return time.monotonic() - self.saved > self.every
@@ -73,6 +83,7 @@ _ENDING = 'SIGINT', 'SIGTERM', 'SIGHUP' # Windows has no SIGHUP
 
 def _exit(number, frame): raise SystemExit(128 + number) # what a signal does that Python leaves to the system
 
+# %% ../nbs/api/12a_checkpoint.ipynb #d628ecb9
 class Signals:
     "Holds signals back while a step is at work; in another thread than the main one, it does nothing"
     def __init__(self):

@@ -7,11 +7,14 @@ __all__ = ['Classifier']
 
 # %% ../nbs/api/12c_classifier.ipynb #12c00004
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
-from .engines.dense import main_output, to_input
+from .data import from_arrays
+from .engines.dense import autocast, main_output, to_input
 
 # %% ../nbs/api/12c_classifier.ipynb #12c0000a
 def _check_images(x, channels):
@@ -28,6 +31,18 @@ def _check_images(x, channels):
     if not 0 <= least:
         way = 'they seem to be standardised already: pass them as they were before, or use model(normalise=False)'
     raise ValueError(f'these images go from {least:g} to {most:g}; floats must go from 0 to 1: {way}')
+
+# %% ../nbs/api/12c_classifier.ipynb #12cd0001
+def _contiguous(net, x):
+    "The outputs of a network, computed with images and weights that are contiguous in memory"
+    def straight(v): return v.to(memory_format=torch.contiguous_format)
+    return functional_call(net, {n: straight(p) for n, p in net.named_parameters()}, straight(x))
+
+def _as_batch(x, device):
+    "Images as a tensor of four dimensions, if they are one picture, PIL images or arrays"
+    if isinstance(x, Tensor): return x[None] if x.ndim == 3 else x
+    pictures = x if isinstance(x, list|tuple) or getattr(x, 'ndim', 0) == 4 else [x]
+    return from_arrays(pictures, [0]*len(pictures)).x.to(device)
 
 class Classifier(nn.Module):
     "A trained network that takes images as they are"
@@ -51,17 +66,17 @@ class Classifier(nn.Module):
         "Standardise images and pass them through the network; raise `ValueError` for images of another kind"
         _check_images(x, len(self.mean))
         if x.is_floating_point(): x = x*255
-        dtype = {'bf16': torch.bfloat16, 'fp16': torch.float16}.get(self.precision)
         x = to_input(x, (self.mean, self.std))
-        with torch.autocast(x.device.type, dtype, enabled=dtype is not None):
+        with autocast(x.device, self.precision):
             try: out = self.net(x)
-            except RuntimeError: out = self.net(x.to(memory_format=torch.contiguous_format)) # it flattens with `view`
+            except RuntimeError: out = _contiguous(self.net, x) # it flattens with `view`
         return main_output(out).float()
 
     @torch.no_grad()
     def classify(self,
-        x:Tensor, # as in `forward`
+        x:Any, # as in `forward`; or a single picture, PIL images or arrays that `from_arrays` reads
     ) -> list[str]: # the name of a class for each image
         "What the images show"
-        scores = self(x)[:, :len(self.classes)] # a network may have more outputs than there are classes
+        scores = self(_as_batch(x, self.mean.device))
+        scores = scores[:, :len(self.classes)] # a network may have more outputs than there are classes
         return [self.classes[i] for i in scores.argmax(1).tolist()]

@@ -9,8 +9,8 @@ __all__ = ['ARCHITECTURES', 'Body', 'Net', 'resize', 'enlarge', 'fc1', 'lenet5',
 
 # %% ../nbs/api/01_models.ipynb #fbe47108
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from typing import NamedTuple
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -280,12 +280,18 @@ ARCHITECTURES: dict[str, Callable[..., Body]] = {body.__name__: body for body in
 # %% ../nbs/api/01_models.ipynb #5ad1c0e2
 @contextmanager
 def torch_defaults() -> Iterator[None]:
-    "Within it, torch has the defaults that it starts with: float32, the CPU, and gradients"
+    "Within it, torch has the defaults that it starts with: float32, the CPU, gradients, and no autocast"
     dtype = torch.get_default_dtype()
-    is_cpu = torch.get_default_device().type == 'cpu'
+    plain: list[Any] = [torch.inference_mode(False), torch.enable_grad(), torch.autocast('cpu', enabled=False)]
+    if torch.cuda.is_available():
+        cudnn = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+        plain += [torch.autocast('cuda', enabled=False), cudnn]
+    if torch.get_default_device().type != 'cpu': plain.append(torch.device('cpu'))
     torch.set_default_dtype(torch.float32)
     try:
-        with torch.inference_mode(False), torch.enable_grad(), nullcontext() if is_cpu else torch.device('cpu'): yield
+        with ExitStack() as stack:
+            for context in plain: stack.enter_context(context)
+            yield
     finally: torch.set_default_dtype(dtype)
 
 # %% ../nbs/api/01_models.ipynb #d7802a45

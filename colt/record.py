@@ -38,8 +38,10 @@ class PartitionRecord:
     samples: int
     seconds: float
     history: dict[str, list[float]] = field(default_factory=dict) # such as `valid_loss` -> its value after each epoch
+    engine: str = 'dense' # how it was computed, in words
 
 # %% ../nbs/api/19a_record.ipynb #c0601007
+def _without_defaults(partition): return {k: v for k, v in partition.items() if (k, v) != ('engine', 'dense')}
 def _accuracy(result): return Accuracy(result.valid_accuracy, result.test_accuracy)
 
 @dataclass(frozen=True)
@@ -74,10 +76,10 @@ class Record:
         measured = {name: _accuracy(result) for name, result in controls.items()}
         return replace(self, ticket=_accuracy(ticket), controls=self.controls | measured)
 
-    def line(self) -> dict[str, Any]: # plain JSON, sealed; without `controls` if there are none
+    def line(self) -> dict[str, Any]: # plain JSON, sealed; without empty `controls`, and `engine` if it is dense
         values = asdict(self)
         if not self.controls: del values['controls']
-        values['parts'] = values.pop('partitions')
+        values['parts'] = [_without_defaults(partition) for partition in values.pop('partitions')]
         return seal(values)
 
 # %% ../nbs/api/19a_record.ipynb #76f082ab
@@ -89,11 +91,13 @@ def select_fields(
     if values is None: return None
     return cls(**{f.name: values[f.name] for f in fields(cls) if f.name in values})
 
+# %% ../nbs/api/19a_record.ipynb #6619d404
 def _partition_record(result):
     rows = result.history
     history = {name: [row[name] for row in rows] for name in rows[0]}
     return select_fields(PartitionRecord, vars(result) | {'name': result.partition, 'history': history})
 
+# %% ../nbs/api/19a_record.ipynb #fcf30d16
 def record_of(
     cycle:Cycle,
     prune_rate:float|None=None, # percent of all weights that its mask prunes
@@ -136,6 +140,7 @@ def has_type(
         return isinstance(value, numbers) and not isinstance(value, bool) and abs(value) < 2**63
     return value is None if kind is NoneType else isinstance(value, kind)
 
+# %% ../nbs/api/19a_record.ipynb #770c6ef9
 def _check_values(record):
     "Raise `ValueError` for a value that no record can have"
     for f in fields(record):
@@ -154,6 +159,7 @@ def _infer_kept(votes, min_votes, networks):
     if min_votes == 1: return {name: by_all + by_some for name, (by_all, by_some, _) in votes.items()}
     return {name: by_all for name, (by_all, _, _) in votes.items()}
 
+# %% ../nbs/api/19a_record.ipynb #ff023f60
 def read_record(
     line:Mapping[str, Any], # of `cycles.jsonl`; keys of later versions are ignored
     min_votes:int|None=None, # how many votes a weight needs to be kept; by default, all
@@ -184,6 +190,7 @@ def collapse_of(
     by_all = {name: counts[0] for name, counts in record.votes.items()}
     return collapsed(record.unpruned, record.kept, by_all)
 
+# %% ../nbs/api/19a_record.ipynb #4b611d3f
 def ending_of(
     records:Sequence[Record], # of cycle 0 and all that follow
     recipe:Recipe,
@@ -207,6 +214,7 @@ def _row(record, kind, what, trained):
     columns = 'valid_accuracy', 'test_accuracy', 'best_epoch', 'epochs', 'samples', 'seconds'
     return row | {name: getattr(trained, name, None) for name in columns} # an `Accuracy` has the first two
 
+# %% ../nbs/api/19a_record.ipynb #7e6cc7ad
 def rows_of(
     records:Sequence[Record],
 ) -> list[dict[str, Any]]: # column -> value; None where it is not known

@@ -18,13 +18,14 @@ from torch import nn
 
 from .files import DamagedFile, check_seal, read_tensors, reading, scatter, unpack_mask
 from .mask import Weights
-from .models import ARCHITECTURES, create
+from .models import ARCHITECTURES, create, torch_defaults
 from .own_network import Source, make_network
 from .recipe import Recipe
 from .record import (
     Accuracy as Accuracy, PartitionRecord as PartitionRecord, Record as Record, collapse_of as collapse_of,
     ending_of as ending_of, has_type, read_record, record_of as record_of, rows_of, select_fields)
 from .results import Cycle, FitResult
+from .rewind import whole_state
 from .ticket import Ticket, read_ticket
 
 # %% ../nbs/api/19_records.ipynb #f1c25068
@@ -32,6 +33,12 @@ _ADVICE = 'put back a copy, or begin another run'
 
 def digest(path:Path) -> str: # 16 hex digits that change with the bytes of a file
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+def _no_cycle(run, n):
+    "That a cycle is not there, and which ones are"
+    cycles = [record.cycle for record in run.records()]
+    there = f'it has {cycles[0]} to {cycles[-1]} (-1 is the last)' if cycles else 'none is finished yet'
+    return f"'{run.path}' has no finished cycle {n!r}; {there}"
 
 # %% ../nbs/api/19_records.ipynb #19d00003
 _ABOUT = {'recipe': dict, 'data': dict, 'versions': dict[str, str], 'names': list[str],
@@ -53,6 +60,7 @@ def _read_about(path):
                       "can't be noticed", stacklevel=3)
     return values | {'sealed': not is_old}
 
+# %% ../nbs/api/19_records.ipynb #74733232
 def _recipe_of(about, path):
     "The recipe in what `recipe.json` says; raise `ValueError` for settings that this version does not know"
     settings = about['recipe']
@@ -62,6 +70,7 @@ def _recipe_of(about, path):
                          'update the package')
     with reading(path, _ADVICE): return Recipe(**settings)
 
+# %% ../nbs/api/19_records.ipynb #4e61ecaa
 def _read_records(path, about, recipe, stop=None):
     "The records of the finished cycles, in order; `stop` as in Python's slices"
     if not path.is_file(): return []
@@ -84,6 +93,7 @@ def _read_init(path, names, expected):
         if expected not in (None, digest(path)): raise ValueError('its digest is not the one in recipe.json')
         return {name: tensors[name] for name in names}
 
+# %% ../nbs/api/19_records.ipynb #1559ee57
 def _check_digest(path, found, expected):
     "Raise `DamagedFile` unless a file is the one that its record is about; `expected` is None in old runs"
     if expected not in (None, found):
@@ -101,17 +111,18 @@ def _read_votes(path, mask, expected=None):
     tensors = _read_kept(path, expected)
     with reading(path, _ADVICE): return tuple(unpack_mask(bits, shapes, mask) for _, bits in sorted(tensors.items()))
 
-def _read_results(partitions, path, mask, expected=None):
-    "The results of the trainings that these records describe; their weights are empty unless the file is there"
-    kept = _read_kept(path, expected) if path.is_file() else {}
-    with reading(path, _ADVICE):
-        return tuple(_result(record, f'{i:03}/', kept, mask) for i, record in enumerate(partitions))
-
+# %% ../nbs/api/19_records.ipynb #56b4c2de
 def _result(record, prefix, kept, mask):
     "The result of one training; `kept` has its unpruned weights under this prefix, or nothing"
     weights = {name: scatter(kept[prefix + name].float(), m) for name, m in mask.items() if kept}
     history = tuple(dict(zip(record.history, row)) for row in zip(*record.history.values()))
     return select_fields(FitResult, vars(record) | dict(partition=record.name, weights=weights, history=history))
+
+def _read_results(partitions, path, mask, expected=None):
+    "The results of the trainings that these records describe; their weights are empty unless the file is there"
+    kept = _read_kept(path, expected) if path.is_file() else {}
+    with reading(path, _ADVICE):
+        return tuple(_result(record, f'{i:03}/', kept, mask) for i, record in enumerate(partitions))
 
 def _read_cycle(run, record):
     "The cycle that a record of a run is about"
@@ -161,6 +172,7 @@ class RunFiles:
 
     def record(self, n:int) -> Record|None: # of cycle `n`, negative: from the last one; None if it is not finished
         records = self.records()
+        if not hasattr(n, '__index__'): return None
         if n < 0: return records[n] if -n <= len(records) else None
         return next((record for record in records if record.cycle == n), None)
 
@@ -170,7 +182,8 @@ class RunFiles:
     ) -> Ticket:
         "Read a ticket; raise `ValueError` if it is not the one that the record of its cycle is about"
         record = record or self.record(n)
-        if n < 0 and record is None: raise ValueError(f"'{self.path}' has no finished cycle {n}")
+        is_there = record or (hasattr(n, '__index__') and n >= 0 and self.file('tickets', n).is_file())
+        if not is_there: raise ValueError(_no_cycle(self, n))
         path = self.file('tickets', record.cycle if record else n)
         ticket, found = read_ticket(path)
         _check_digest(path, found, record and record.files.get('tickets'))
@@ -187,7 +200,7 @@ class RunFiles:
     ) -> Cycle: # the weights of its runs are empty, or the unpruned ones in 16 bits, if these were kept
         "Read a cycle, to look at it or to go on after it"
         record = record or self.record(n)
-        if record is None: raise ValueError(f"'{self.path}' has no finished cycle {n}")
+        if record is None: raise ValueError(_no_cycle(self, n))
         return _read_cycle(self, record)
 
 # %% ../nbs/api/19_records.ipynb #19000004
@@ -201,6 +214,18 @@ def _make_network(run, net, outputs):
                          'the function from the number of outputs to this network, or the network')
     return create(recipe.arch, outputs, tuple(about['data']['shape']), recipe.seed, recipe.stem)
 
+# %% ../nbs/api/19_records.ipynb #b9b5ec34
+def _check_network(run, net, classes):
+    "Raise `ValueError` if the user's own network does not behave as that of the run"
+    from colt.schedule import outputs_of
+    from colt.trial import check_behaviour # imports the engine, which figures do not need
+    about, recipe = run.about(), run.recipe
+    was = (about['network'] or {}).get('behaviour')
+    if not was: return
+    made, init = make_network(net, outputs_of(recipe, classes), recipe.seed), run.init()
+    if any(v.shape != init[n].shape for n, v in whole_state(made).items()): return # a network of another width
+    check_behaviour(run.path, was, made, init, tuple(about['data']['shape']))
+
 def _load_model(run, net, record):
     "The trained network of a ticket; and the mean and deviation, classes and precision that it was tested with"
     path = run.file('models', record.cycle)
@@ -211,11 +236,14 @@ def _load_model(run, net, record):
         classes, precision = tuple(kept.meta['classes']), kept.meta['recipe']['precision']
     made = _make_network(run, net, len(classes))
     kept.plant(made)
-    return made.eval(), mean_std, classes, precision
+    if net is not None: _check_network(run, net, len(classes))
+    made.eval()
+    return made, mean_std, classes, precision
 
+# %% ../nbs/api/19_records.ipynb #a006d405
 def _no_model(run, n, record):
     "Why there is no trained network of a cycle, and how to get it"
-    if record is None: return f"'{run.path}' has no finished cycle {n}"
+    if record is None: return _no_cycle(run, n)
     if run.transfer: return f"'{run.path}' is a transfer, which keeps accuracies and no trained networks"
     kept = [str(r.cycle) for r in run.records() if 'models' in r.files]
     which = f'only that of cycle {", ".join(kept)}' if kept else 'none'
@@ -239,16 +267,24 @@ class RunFolder(RunFiles):
     def layers(self) -> list[dict[str, float]]: # for each cycle: parameter name -> sparsity, 0 to 1
         return [record.layers for record in self.records()]
 
+    @torch_defaults()
     def model(self,
         n:int=-1, # number of a cycle; negative numbers count from the last one
         normalise:bool=True, # take images as they are; False: the network alone, for standardised images
+        engine:str='dense', # or sparse: a network that computes with kept weights only, and needs numba
     ) -> nn.Module: # a `colt.classifier.Classifier`, or the network alone, in evaluation mode
         "The trained network of a ticket, as it was tested; raise `ValueError` if it was not kept"
         from colt.classifier import Classifier # imports the engine, which figures do not need
         record = self.record(n)
         if record is None or 'models' not in record.files: raise ValueError(_no_model(self, n, record))
         net, *about = _load_model(self, self.net, record)
+        if engine == 'sparse': net = self._sparse(net, record)
         return Classifier(net, *about).eval() if normalise else net
+
+    def _sparse(self, net, record):
+        "The trained network with sparse layers; raise `ImportError` without numba"
+        from colt.engines.inference import sparse_network
+        return sparse_network(net, self.ticket(record.cycle, record).mask, tuple(self.about()['data']['shape']))
 
     def to_rows(self) -> list[dict[str, Any]]: # column -> value, as in `colt.record.rows_of`
         "A row for each network that was trained"

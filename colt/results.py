@@ -76,6 +76,7 @@ class FitResult:
     epochs: int # epochs trained
     samples: int # images trained on, counted in every epoch
     seconds: float # for training and validation, without the time in `report`
+    engine: str = 'dense' # how it was computed, in words
 
 # %% ../nbs/api/10_results.ipynb #125e5d9e
 @dataclass(frozen=True)

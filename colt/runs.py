@@ -18,11 +18,11 @@ import torch
 
 import colt
 from .cycle import cycles, is_done
-from .executors import in_turn
+from .executors import Executor, FitJob, in_turn
 from .mask import Weights
 from .own_network import OwnNetwork
 from .partition import Partition
-from .plans import Plan, Planned, network_of
+from .plans import Origin, Plan, Planned, behaviour_of, check_unchanged, mean_std_of, network_of
 from .recipe import Recipe
 from .recording import checkpoint_of, clear_leftovers, drop_last, recording
 from .records import Record, RunFolder, digest, record_of
@@ -33,7 +33,7 @@ from .checkpoint import Checkpoint
 from .files import (
     UNFINISHED, DamagedFile, locked, pack_mask, pack_tensors, place, read_tensors, save_tensors, seal, write_whole)
 from .ticket import Ticket
-from .train import train_steps_, fit
+from .train import train_steps_
 from .transfer import control, load_ticket
 
 # %% ../nbs/api/20_runs.ipynb #9de2c42f
@@ -48,20 +48,15 @@ def versions(
     return dict(colt=colt.__version__, torch=torch.__version__, python=platform.python_version(),
                 machine=platform.machine(), threads=str(threads))
 
-def _mean_std(partition):
-    "Mean and standard deviation of each channel of its training images, as plain numbers"
-    mean, std = partition.train.mean_std
-    return dict(mean=mean.tolist(), std=std.tolist())
-
-def _write_about(folder, plan, versions, start=None):
+def _write_about(folder, plan, versions, start=None, behaves=None):
     "Write `recipe.json`, unless it says the same already"
     dataset, path = plan.dataset, folder/'recipe.json'
     tested = plan.partition if plan.transfer else plan.whole
     data = dict(fingerprint=dataset.fingerprint(), test=dataset.test.fingerprint(), test_images=len(tested.test),
-                classes=dataset.classes, shape=dataset.shape, **_mean_std(plan.whole))
+                classes=dataset.classes, shape=dataset.shape, **mean_std_of(plan.whole))
     about = dict(recipe=asdict(plan.recipe), data=data, names=list(plan.init),
                  init=digest(folder/'init.safetensors'))
-    if plan.own: about['network'] = plan.own.about()
+    if plan.own: about['network'] = plan.own.about() | ({'behaviour': behaves} if behaves else {})
     if plan.not_pruned: about['not_pruned'] = plan.not_pruned
     if plan.transfer: about['transfer'] = plan.transfer
     about |= dict(versions=versions, start=start)
@@ -94,7 +89,8 @@ def create_run(
             if not all(_is_leftover(found, plan.init) for found in folder.iterdir()):
                 raise ValueError(f"'{folder}' is not empty; nothing is overwritten: choose another name")
             write_whole(folder/'init.safetensors', pack_tensors(plan.init))
-            _write_about(folder, plan, versions(threads or _choose_threads(plan)))
+            threads = threads or _choose_threads(plan)
+            _write_about(folder, plan, versions(threads), behaves=behaviour_of(plan, plan.init))
     except BaseException:
         with suppress(OSError):
             if is_new: folder.rmdir() # if nothing is in it
@@ -154,8 +150,8 @@ def resume_run(
 ) -> RunFolder:
     """Open the folder of a run to continue it, and write its new settings; warn if the last bits may change
 
-    Raise `ValueError` if there is no run, or one with another recipe, other data or other initial weights, or if
-    another process works in the folder.
+    Raise `ValueError` if there is no run, or one with another recipe, other data or other initial weights, with
+    a network of your own that has changed, or if another process works in the folder.
     """
     RunFolder(path).about() # before there is a lock: is it a run?
     with locked(Path(path)):
@@ -164,11 +160,13 @@ def resume_run(
         check_same(folder, plan.recipe, plan.transfer)
         _check_data(folder, plan.dataset)
         _check_init(folder, plan.init)
+        behaves = (about['network'] or {}).get('behaviour')
+        check_unchanged(plan, folder.init() if about['start'] else plan.init, behaves, folder.path)
         was, now = about['versions'], versions(threads or folder.threads)
         if was != now:
             warnings.warn(f"'{folder.path}' was made with {was}, and this is {now}; "
                           'what follows may differ in its last bits', stacklevel=2)
-        _write_about(folder.path, plan, was | {'threads': now['threads']}, about['start'])
+        _write_about(folder.path, plan, was | {'threads': now['threads']}, about['start'], behaves)
     return _opened(path, plan)
 
 # %% ../nbs/api/20_runs.ipynb #c682adeb
@@ -182,23 +180,28 @@ def train_tickets(
     adapt:str='images', # as in `colt.transfer.network_for`
     known:FitResult|None=None, # the training of the ticket, if it is known already
     own:OwnNetwork|None=None, # how the networks are made; by default, of the recipe's architecture
+    origin:Origin|None=None, # where another process finds the images and the network; `train` may need it
+    train:Executor|None=None, # trains the ticket and the controls; by default, in turn
 ) -> tuple[FitResult, dict[str, FitResult]]: # the trainings of the ticket, and of its controls by name
     "Train a ticket and the controls that the recipe names"
-    n = ticket.meta['cycle']
-    def train(trained, what, label):
-        net, mask = load_ticket(trained, partition, recipe, adapt, own)
-        checkpoint = checkpoint_of(folder, n, partition.name, what)
-        with using_threads(folder.threads):
-            return fit(net, partition, recipe, mask, _labelled(report, label), n, checkpoint)
-    result = known or train(ticket, 'ticket', 'ticket')
-    controls = {name: train(control(name, ticket, init, recipe, own), name, f'control: {name}')
-                for name in recipe.control_names}
-    return result, controls
+    tickets = {} if known else {'ticket': ticket}
+    tickets |= {name: control(name, ticket, init, recipe, own) for name in recipe.control_names}
+    if known and not tickets: return known, {}
+    jobs = []
+    for name, found in tickets.items():
+        net, mask = load_ticket(found, partition, recipe, adapt, own)
+        label = name if found is ticket else f'control: {name}'
+        job = FitJob(partition.name, recipe, snapshot(net), mask, ticket.meta['cycle'], origin, label=label)
+        jobs.append(_in_folder(job, folder, name))
+    train = train or in_turn(net, [partition])
+    trained = dict(zip(tickets, train(jobs, report)))
+    result = known or trained.pop('ticket')
+    return result, trained
 
-def _labelled(report, label):
-    "The same callback, with `label` in place of the name of the partition"
-    def relabel(progress): report(replace(progress, partition=label))
-    return relabel if report else None
+def _in_folder(job, folder, what='part'):
+    "The same job with the number of threads of a run, and with a checkpoint in its folder"
+    path = checkpoint_of(folder, job.cycle, job.partition, what).path
+    return replace(job, threads=folder.threads, checkpoint=str(path.absolute()))
 
 def provenance(
     plan:Planned,
@@ -207,7 +210,8 @@ def provenance(
     "Where a ticket comes from"
     recipe, dataset = plan.recipe, plan.dataset
     return dict(arch=recipe.arch, dataset=recipe.dataset, classes=dataset.classes, shape=dataset.shape,
-                **_mean_std(plan.whole), recipe=recipe.identity, data=dataset.fingerprint(), versions=versions(threads))
+                **mean_std_of(plan.whole), recipe=recipe.identity, data=dataset.fingerprint(),
+                versions=versions(threads))
 
 # %% ../nbs/api/20_runs.ipynb #d1702003
 def _train_start(plan, folder, report):
@@ -218,8 +222,9 @@ def _train_start(plan, folder, report):
     with using_threads(folder.threads):
         samples, seconds = train_steps_(net, plan.whole, plan.recipe, report, checkpoint)
     trained = {n: v.cpu() for n, v in snapshot(net).items() if v.shape == plan.init[n].shape}
-    write_whole(folder.path/'init.safetensors', pack_tensors(plan.init | trained))
-    _write_about(folder.path, plan, folder.about()['versions'], dict(samples_seen=samples, seconds=seconds))
+    init, start = plan.init | trained, dict(samples_seen=samples, seconds=seconds)
+    write_whole(folder.path/'init.safetensors', pack_tensors(init))
+    _write_about(folder.path, plan, folder.about()['versions'], start, behaviour_of(plan, init))
     folder.reread()
 
 def _last_cycle(folder, records):
@@ -248,13 +253,14 @@ def _keeps_model(plan, cycle):
     if plan.recipe.evaluate == 'last': return is_done(cycle, plan.prunable, plan.recipe, plan.match)
     return plan.recipe.evaluate == 'each'
 
-def _evaluate(plan, folder, cycle, ticket, report):
+def _evaluate(plan, folder, cycle, ticket, report, train):
     "The trainings of the ticket (None if it is not trained) and of its controls on all classes"
     recipe, known = plan.recipe, None
     if len(plan.partitions) == 1 and not _late(recipe): known, = cycle.runs
     is_dense = recipe.evaluate == 'last' and cycle.n == 0
     if not is_dense and not _keeps_model(plan, cycle): return known, {}
-    return train_tickets(folder, ticket, cycle.init, plan.whole, recipe, report, known=known, own=plan.own)
+    return train_tickets(folder, ticket, cycle.init, plan.whole, recipe, report, known=known, own=plan.own,
+                         origin=plan.origin, train=train)
 
 # %% ../nbs/api/20_runs.ipynb #20d00011
 def _save_model(plan, folder, ticket, result):
@@ -263,8 +269,7 @@ def _save_model(plan, folder, ticket, result):
     meta |= dict(valid_accuracy=result.valid_accuracy, test_accuracy=result.test_accuracy)
     weights = {n: v.cpu() for n, v in result.weights.items()}
     mask = {n: m.cpu() for n, m in ticket.mask.items() if m.shape == weights[n].shape} # a fresh head has no mask
-    path = place(folder.file('models', ticket.meta['cycle']))
-    return Ticket(weights, mask, meta).save(path)
+    return Ticket(weights, mask, meta).save(place(folder.file('models', ticket.meta['cycle'])))
 
 def _write_cycle(folder, cycle, ticket, keep):
     "Write the files of a cycle, but for its line; return their digests"
@@ -283,6 +288,7 @@ def execute(
     folder:RunFolder, # from `create_run` or `resume_run`
     report:Report|None=None,
     keep:bool=False, # also keep the trained weights that are unpruned, in 16 bits
+    train:Executor|None=None, # such as `colt.executors.processes` makes; by default, in turn
 ) -> Iterator[Record]: # of each cycle, once it is written
     """Run the cycles that are not finished yet
 
@@ -290,19 +296,22 @@ def execute(
     """
     recipe, threads = plan.recipe, folder.threads
     check_same(folder, recipe, plan.transfer)
-    one_by_one = in_turn(plan.net, plan.partitions, lambda job: checkpoint_of(folder, job.cycle, job.partition))
-    def train(jobs, report):
-        with using_threads(threads): return one_by_one(jobs, report)
+    if train and not plan.origin:
+        train = None
+        warnings.warn('the images or the network are in the memory of this process, and another one can not find '
+                      'them: the networks are trained in turn', stacklevel=2)
+    executor = train or in_turn(plan.net, plan.partitions)
+    def train_here(jobs, report): return executor([_in_folder(job, folder) for job in jobs], report)
     with recording(folder) as (records, add):
         last, records = _last_cycle(folder, records)
         clear_leftovers(folder, records)
         if _late(recipe) and not folder.about()['start']: _train_start(plan, folder, report)
         rewind_(plan.net, folder.init())
         spent = _spent(folder, records)
-        for cycle in cycles(plan.net, plan.partitions, recipe, last, train, plan.match, report, plan.head,
+        for cycle in cycles(plan.net, plan.partitions, recipe, last, train_here, plan.match, report, plan.head,
                             plan.origin):
             ticket = cycle.ticket(**provenance(plan, threads))
-            result, controls = _evaluate(plan, folder, cycle, ticket, report)
+            result, controls = _evaluate(plan, folder, cycle, ticket, report, train)
             record = record_of(cycle, plan.prunable.prune_rate(cycle.mask), spent)
             if result: record = record.with_accuracies(result, controls)
             files = _write_cycle(folder, cycle, ticket, keep)

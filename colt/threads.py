@@ -50,12 +50,13 @@ _WORK = 1e8 # operations of a step for each further thread; with 2e7, a second t
 def choose_threads(
     work:float, # operations of a step, as `step_work` counts them
     free:float|None=None, # free processors; by default, as `free_processors` measures them
-) -> int: # 1 or more
+    trainings:int=1, # how many are at work at the same time and share the processors, 1 or more
+) -> int: # for each training, 1 or more
     "The number of threads for a run"
-    allowed = torch.get_num_threads()
-    if allowed == 1: return 1
+    allowed = torch.get_num_threads()//trainings
+    if allowed <= 1: return 1
     if free is None: free = free_processors()
-    return max(1, min(allowed, round(free), 1 + int(work/_WORK)))
+    return max(1, min(allowed, round(free/trainings), 1 + int(work/_WORK)))
 
 # %% ../nbs/api/13_threads.ipynb #cfa445e9
 @contextmanager

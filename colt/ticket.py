@@ -22,11 +22,6 @@ from .mask import Mask, Weights, count_kept, apply_, check_alike, sparsity
 from .rewind import load_state_, whole_state
 
 # %% ../nbs/api/07_ticket.ipynb #766c0e8e
-def _without(tensors, layers):
-    "The tensors that belong to none of these layers"
-    inside = tuple(f'{layer}.' for layer in layers)
-    return {n: v for n, v in tensors.items() if not n.startswith(inside)}
-
 @dataclass(frozen=True)
 class Ticket:
     "A sparse initialisation: θ0 ⊙ mask"
@@ -68,20 +63,12 @@ class Ticket:
         """
         return _load(path)
 
-    @torch.no_grad()
     def plant(self,
         net:nn.Module, # changed in place
         fresh:tuple[str, ...]=(), # layers of `net` that stay as they are, such as its head
     ) -> Mask: # of the loaded layers, on the device of `net`
         "Load the ticket into `net`; raise `ValueError` if it was made from another architecture"
-        whole, init = whole_state(net), _without(self.init, fresh)
-        needed = {*init, *net.state_dict()} # a ticket of 0.1.0 has no buffers that are not persistent
-        state = {n: v for n, v in _without(whole, fresh).items() if n in needed}
-        check_alike('plant', {'the ticket': init, 'the network': state})
-        load_state_(net, whole | init)
-        mask = {n: m.to(state[n].device) for n, m in _without(self.mask, fresh).items()}
-        apply_(net, mask) # tied weights have a second name, under which they were just loaded unmasked
-        return mask
+        return _plant(self, net, fresh)
 
 # %% ../nbs/api/07_ticket.ipynb #570c018c
 def _check_finite(name, values, masked):
@@ -103,6 +90,7 @@ def _layout_and_rows(ticket):
         rows[_row_name(dtype, masked)].append(values.cpu())
     return layout, {name: torch.cat(row) for name, row in rows.items()}
 
+# %% ../nbs/api/07_ticket.ipynb #a9341a71
 def _pack(ticket):
     "The tensors of a ticket's file, and the words of its header"
     layout, rows = _layout_and_rows(ticket)
@@ -127,6 +115,7 @@ def _init(rows, layout, mask):
     for n, v in init.items(): _check_finite(n, v, n in mask)
     return init
 
+# %% ../nbs/api/07_ticket.ipynb #19821a47
 def _unpack(tensors, header):
     "The inverse of `_pack`"
     meta = json.loads(header)
@@ -158,3 +147,22 @@ def _load(path):
         warnings.warn(f"'{path}' has no digest (version 0.1.0 wrote none): a change in it can't be noticed",
                       stacklevel=3)
     return ticket
+
+# %% ../nbs/api/07_ticket.ipynb #86f484ee
+def _without(tensors, layers):
+    "The tensors that belong to none of these layers"
+    inside = tuple(f'{layer}.' for layer in layers)
+    return {n: v for n, v in tensors.items() if not n.startswith(inside)}
+
+# %% ../nbs/api/07_ticket.ipynb #ab3b1df9
+@torch.no_grad()
+def _plant(ticket, net, fresh):
+    "As `Ticket.plant`"
+    whole, init = whole_state(net), _without(ticket.init, fresh)
+    needed = {*init, *net.state_dict()} # a ticket of 0.1.0 has no buffers that are not persistent
+    state = {n: v for n, v in _without(whole, fresh).items() if n in needed}
+    check_alike('plant', {'the ticket': init, 'the network': state})
+    load_state_(net, whole | init)
+    mask = {n: m.to(state[n].device) for n, m in _without(ticket.mask, fresh).items()}
+    apply_(net, mask) # tied weights have a second name, under which they were just loaded unmasked
+    return mask

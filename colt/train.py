@@ -10,24 +10,27 @@ import json, math, random, time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import islice, repeat
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .augment import draw_augmentation, augment
+from .augment import augment, draw_epoch
 from .checkpoint import Checkpoint, Signals
-from .data import generator
+from .data import Images, generator
+from .data.image_files import to_device
 from .data.seeds import generator_states, seeded, set_generator_states
 from .engines.dense import Dense, evaluate as evaluate, to_input
+from .engines.sparse import engine_of
 from .files import content_digest
 from .mask import Mask
 from .models import torch_defaults
 from .partition import Partition
 from .recipe import Recipe, SettingError
 from .results import EpochState, FitResult, Progress, Report, TrainState
-from .rewind import load_state_, snapshot, whole_state
+from .rewind import snapshot, whole_state
 
 # %% ../nbs/api/12_train.ipynb #941cccdd
 def learning_rate(
@@ -73,12 +76,17 @@ class _Training:
     recipe: Recipe
     cycle: int
     report: Report|None
+    train: Images # of the partition, on the device
+    valid: Images
     state: TrainState = field(default_factory=TrainState) # after the last epoch, or where it continues
+    place: EpochState = field(default_factory=EpochState) # after the batches whose losses have been read
+    unread: list[tuple[Progress, int]] = field(default_factory=list) # of each later batch, with its images
     checkpoint: Checkpoint|None = None
     job: str = ''
     signals: Signals = field(default_factory=Signals)
     began: float = 0. # when the epoch began, by the clock
     seconds_in_report: float = 0.
+    read_at: float = 0. # when losses were last read
 
     def generator(self, purpose, epoch):
         return generator(self.recipe.seed, purpose, self.cycle, self.partition.name, epoch)
@@ -88,38 +96,80 @@ class _Training:
 
     def clock(self): return time.perf_counter() - self.seconds_in_report # seconds; only differences count
 
-    def notify(self, epoch, *rest):
+    def progress(self, epoch, *rest): # as the callback gets it, but for a loss that is not read yet
+        return Progress(self.partition.name, self.cycle, epoch, self.recipe.end_iter, *rest)
+
+    def notify(self, progress):
         "Pass a `Progress` to `report`, and measure how long it takes"
+        if not self.report: return
         began = time.perf_counter()
-        progress = Progress(self.partition.name, self.cycle, epoch, self.recipe.end_iter, *rest)
         try:
-            with _undrawn(): # also without a callback: the numbers are the same with one
-                if self.report: self.report(progress)
+            with _undrawn(): self.report(progress)
         finally: self.seconds_in_report += time.perf_counter() - began
 
-    def between_steps(self, within, *progress):
-        "Report, and let signals through; save the state if it is time, or if the training ends here"
-        try:
-            with self.signals.between_steps(): self.notify(*progress)
-        except BaseException:
-            self.save(within)
-            raise
-        if self.checkpoint and self.checkpoint.is_due(): self.save(within)
+    def is_listening(self):
+        "Whether `report` is to hear of the last batches: on a GPU at most ten times a second, since it waits for them"
+        pause = 0. if self.engine.device.type == 'cpu' else .1
+        return self.report and time.perf_counter() - self.read_at >= pause
 
-    def save(self, within):
-        "Write the state at this place of an epoch, if there is a checkpoint"
-        if not self.checkpoint: return
-        weights, optimizer_state = self.engine.state()
-        if 0 < within.step: within = replace(within, generators=generator_states(self.recipe.device))
-        seconds = self.state.seconds + self.clock() - self.began
-        now = replace(self.state, weights=weights, optimizer_state=optimizer_state, seconds=seconds, within=within)
-        self.checkpoint.save(now, self.job)
+# %% ../nbs/api/12_train.ipynb #146212c0
+def _check_finite(training, what, loss, where):
+    "Raise `FloatingPointError` for a loss that is infinite or nan"
+    if math.isfinite(loss): return
+    raise FloatingPointError(
+        f"the {what} of partition '{training.partition.name}' is {loss} in cycle {training.cycle}, {where}; "
+        f'train with a learning rate below {training.recipe.lr}')
+
+def _read_losses(training):
+    "Wait for the batches whose losses are unread, once; return the `Progress` of each"
+    if not training.unread: return []
+    unread, training.unread = training.unread, []
+    losses = torch.stack([batch.loss for batch, _ in unread]).tolist()
+    batches = [replace(batch, loss=loss) for (batch, _), loss in zip(unread, losses)]
+    for batch, (_, n) in zip(batches, unread):
+        if batch.doing != 'training': continue
+        _check_finite(training, 'loss', batch.loss, f'epoch {batch.epoch}, batch {batch.step}')
+        place = training.place
+        training.place = EpochState(place.step + 1, place.loss + batch.loss*n, place.images + n)
+    training.read_at = time.perf_counter()
+    return batches
+
+def _save(training):
+    "Write the state at this place of an epoch, if there is a checkpoint"
+    if not training.checkpoint: return
+    weights, optimizer_state = training.engine.state()
+    within = training.place
+    if 0 < within.step: within = replace(within, generators=generator_states(training.recipe.device))
+    seconds = training.state.seconds + training.clock() - training.began
+    now = replace(training.state, weights=weights, optimizer_state=optimizer_state, seconds=seconds, within=within)
+    training.checkpoint.save(now, training.job)
+
+def _between_steps(training, batches):
+    "Let signals through, and report these batches; save the state if the training ends here"
+    _numpy.set_bit_generator(_numpy.get_bit_generator()) # as in `_undrawn`: the same numbers with and without `report`
+    try:
+        with training.signals.between_steps():
+            for batch in batches: training.notify(batch)
+    except BaseException:
+        _read_losses(training)
+        _save(training)
+        raise
+
+def _after_batch(training, images, *progress, is_last):
+    "Keep the loss of a batch; report what is unread, and save, if it is time"
+    training.unread.append((training.progress(*progress), images))
+    is_due = training.checkpoint and training.checkpoint.is_due()
+    must_read = is_last or is_due or training.is_listening()
+    _between_steps(training, _read_losses(training) if must_read else [])
+    if is_due: _save(training)
 
 # %% ../nbs/api/12_train.ipynb #4f0b71c4
 @torch_defaults()
 def _set_up(net, partition, recipe, mask, report, cycle):
     "A training before its first epoch; raise `ValueError` if `net` has fewer outputs than there are classes"
-    training = _Training(Dense(net, recipe, mask), partition, recipe, cycle, report)
+    engine = engine_of(net, recipe, mask, partition.train.shape, len(partition.train))
+    train, valid = (to_device(images, engine.device) for images in (partition.train, partition.valid))
+    training = _Training(engine, partition, recipe, cycle, report, train, valid)
     x, _ = next(partition.valid.batches([torch.tensor([0])]))
     x = to_input(x.to(recipe.device), partition.train.mean_std)
     first = generator(recipe.seed, 'first forward pass').initial_seed() # what is drawn there once is always the same
@@ -141,49 +191,43 @@ def _continue(training, checkpoint, purpose='fit'):
 # %% ../nbs/api/12_train.ipynb #30821c08
 def _inputs(training, epoch, order, done):
     "The batches of an epoch after the first `done`, as the network takes them: augmented, and on the device"
-    recipe, images = training.recipe, training.partition.train
-    moves, zooms = training.generator('moves', epoch), training.generator('zooms', epoch)
+    recipe, images, device = training.recipe, training.train, training.engine.device
+    mean, std = (m.to(device) for m in training.partition.train.mean_std)
+    sizes = [len(batch) for batch in order]
     changes_pixels = recipe.augmentations and (recipe.crop or recipe.flip or recipe.rotate)
-    drawn_zooms = None
-    for batch in order[:done]:
-        if recipe.augmentations: torch.rand(len(batch), 4, generator=zooms)
-        if changes_pixels: draw_augmentation(len(batch), recipe, moves)
-    if recipe.augmentations: drawn_zooms = (torch.rand(len(batch), 4, generator=zooms) for batch in order[done:])
-    for x, y in images.batches(order[done:], drawn_zooms):
-        if changes_pixels: x = augment(x, *draw_augmentation(len(x), recipe, moves))
-        yield to_input(x.to(recipe.device), images.mean_std), y.to(recipe.device)
-
-def _check_finite(training, what, loss, where):
-    "Raise `FloatingPointError` for a loss that is infinite or nan"
-    if math.isfinite(loss): return
-    raise FloatingPointError(
-        f"the {what} of partition '{training.partition.name}' is {loss} in cycle {training.cycle}, {where}; "
-        f'train with a learning rate below {training.recipe.lr}')
+    augmentation: Any = repeat(())
+    if changes_pixels: augmentation = draw_epoch(recipe, sizes, training.generator('moves', epoch), device)
+    zooms = None # for images in files
+    if recipe.augmentations:
+        g = training.generator('zooms', epoch)
+        zooms = islice((torch.rand(n, 4, generator=g) for n in sizes), done, None)
+    order = torch.cat(order).to(images.y.device).split(sizes)[done:]
+    for (x, y), drawn in zip(images.batches(order, zooms), islice(augmentation, done, None)):
+        x = x.to(device)
+        if changes_pixels: x = augment(x, *drawn)
+        yield to_input(x, (mean, std)), y.to(device)
 
 @torch_defaults()
 def _train_epoch(training, epoch, limit=None):
     "Train on the batches of an epoch, or its first `limit`, that are not done yet; return the place after them"
-    recipe, now = training.recipe, training.state.within
+    recipe, training.place = training.recipe, training.state.within
     order = batches(len(training.partition.train), recipe.batch_size, training.generator('order', epoch))
+    done, steps, last = training.place.step, len(order), len(order[:limit])
     training.engine.net.train()
     with training.seeded('network', epoch):
-        if now.generators: set_generator_states(now.generators, recipe.device)
-        for x, y in _inputs(training, epoch, order[:limit], now.step):
-            loss = training.engine.step(x, y, learning_rate(recipe, epoch*len(order) + now.step, len(order)))
-            _check_finite(training, 'loss', loss, f'epoch {epoch + 1}, batch {now.step + 1}')
-            now = EpochState(now.step + 1, now.loss + loss*len(x), now.images + len(x))
-            training.between_steps(now, epoch + 1, now.step, len(order), loss)
-    return now
+        if training.place.generators: set_generator_states(training.place.generators, recipe.device)
+        for step, (x, y) in enumerate(_inputs(training, epoch, order[:limit], done), done + 1):
+            loss = training.engine.step(x, y, learning_rate(recipe, epoch*steps + step - 1, steps))
+            _after_batch(training, len(x), epoch + 1, step, steps, loss, is_last=step == last)
+    return training.place
 
 @torch_defaults()
-def _evaluate(training, images, epoch, doing, now=None):
-    "Loss and accuracy on images: of the validation at this place of an epoch, or of the test"
-    def notify(step, steps, loss):
-        progress = epoch, step, steps, loss, None, doing
-        if now: training.between_steps(now, *progress)
-        else: training.notify(*progress)
+def _evaluate(training, images, epoch, doing):
+    "Loss and accuracy on images: of the validation after this epoch, or of the test"
+    def report(step, steps, loss):
+        _after_batch(training, len(images), epoch, step, steps, loss, None, doing, is_last=step == steps)
     with training.seeded(doing, epoch):
-        return training.engine.evaluate(images, training.partition.train.mean_std, notify)
+        return training.engine.evaluate(images, training.partition.train.mean_std, report)
 
 # %% ../nbs/api/12_train.ipynb #15eed322
 def epochs(
@@ -216,9 +260,9 @@ def _next_state(training, epoch):
     "Train to the end of an epoch, and validate"
     before, training.began = training.state, training.clock()
     now = _train_epoch(training, epoch)
-    loss, accuracy = _evaluate(training, training.partition.valid, epoch + 1, 'validation', now)
+    loss, accuracy = _evaluate(training, training.valid, epoch + 1, 'validation')
     _check_finite(training, 'validation loss', loss, f'epoch {epoch + 1}')
-    training.between_steps(now, epoch + 1, 1, 1, loss, accuracy, 'validation')
+    _between_steps(training, [training.progress(epoch + 1, 1, 1, loss, accuracy, 'validation')])
     lr = learning_rate(training.recipe, (epoch + 1)*now.step - 1, now.step) # of the last batch
     row = dict(epoch=epoch + 1, lr=lr, train_loss=now.loss/now.images, valid_loss=loss, valid_accuracy=accuracy)
     weights, optimizer_state = training.engine.state()
@@ -251,12 +295,15 @@ def fit(
 def _result(training):
     "Load the weights of the best epoch, and test them"
     partition, state = training.partition, training.state
+    test = to_device(partition.test, training.engine.device)
+    training.checkpoint = None # it holds the finished training
     n = len(state.history)
-    load_state_(training.engine.net, state.best)
-    _, accuracy = _evaluate(training, partition.test, state.history[-1]['epoch'], 'test')
+    training.engine.load_state(state.best, state.optimizer_state)
+    _, accuracy = _evaluate(training, test, state.history[-1]['epoch'], 'test')
     return FitResult(partition.name, partition.classes, state.best, state.history,
                      state.best_row['valid_accuracy'], accuracy, state.best_epoch,
-                     epochs=n, samples=n*len(partition.train), seconds=state.seconds)
+                     epochs=n, samples=n*len(partition.train), seconds=state.seconds,
+                     engine=training.engine.about)
 
 # %% ../nbs/api/12_train.ipynb #307b520a
 def rewind_steps(

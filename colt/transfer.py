@@ -32,6 +32,7 @@ def _recipes_network(ticket, classes, shape, recipe, adapt):
         fresh.append(first.rpartition('.')[0])
     return net, tuple(fresh)
 
+# %% ../nbs/api/18_transfer.ipynb #e573ee4d
 def network_for(
     ticket:Ticket, # `meta['shape']`, if it is there, is the shape of the images that it was found on
     classes:int, # number of outputs
@@ -61,6 +62,7 @@ def load_ticket(
     "Load a ticket into a network that can learn `partition`. Errors as in `network_for`"
     return network_for(ticket, len(partition.classes), partition.train.shape, recipe, adapt, own)
 
+# %% ../nbs/api/18_transfer.ipynb #f5d11269
 def train_ticket(
     ticket:Ticket,
     partition:Partition, # what to learn
@@ -81,6 +83,7 @@ def reinit(
     "The ticket's mask with other initial weights (arXiv 1803.03635, section 2)"
     return Ticket(other, ticket.mask, ticket.meta)
 
+# %% ../nbs/api/18_transfer.ipynb #f1ff32fb
 def _shuffled(m, g): return m.flatten()[torch.randperm(m.numel(), generator=g)].view_as(m)
 
 def shuffle(
@@ -91,6 +94,7 @@ def shuffle(
     "As many weights of each layer, drawn at random"
     return Ticket(init, {n: _shuffled(m, g) for n, m in ticket.mask.items()}, ticket.meta)
 
+# %% ../nbs/api/18_transfer.ipynb #6811da7f
 def random(
     ticket:Ticket,
     init:Weights, # θ0, complete

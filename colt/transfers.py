@@ -69,6 +69,7 @@ class Choice:
     def dense(self) -> Ticket: # θ0, nothing pruned
         return Ticket(self.source.init(), {}, self.source.ticket(0).meta)
 
+# %% ../nbs/api/21_transfers.ipynb #2c85522f
 @dataclass(frozen=True)
 class Transfer(Choice):
     "A `Choice` and its images"
@@ -96,6 +97,7 @@ def check_transferable(
         raise ValueError(f"'{source.path}' was made with images of your own ('{dataset}'), which are not loaded by "
                          f'name; name a data set with --dataset2: {", ".join(DATASETS)}')
 
+# %% ../nbs/api/21_transfers.ipynb #db24b7b8
 def _check_source(source, recipe, numbers, dataset):
     "Raise `ValueError` if the tickets of these cycles can't be transferred"
     was, records = source.recipe, source.records()
@@ -111,6 +113,7 @@ def _check_source(source, recipe, numbers, dataset):
         if not 0 <= n < len(records):
             raise ValueError(f"'{source.path}' has no cycle {n}; it has 0 to {len(records) - 1}")
 
+# %% ../nbs/api/21_transfers.ipynb #b0d871c9
 def _partitions(source): return [partition.name for partition in source.records()[0].partitions]
 
 def _voter(source, part1):
@@ -122,6 +125,7 @@ def _voter(source, part1):
         raise ValueError(f"'{source.path}' has no partition '{name}'; its partitions are {', '.join(names)}")
     return name if len(names) > 1 else ''
 
+# %% ../nbs/api/21_transfers.ipynb #d8f72afe
 def choose_tickets(
     source:RunFolder,
     recipe:Recipe, # how to train the tickets, and on which data set
@@ -150,6 +154,7 @@ def _check_same_images(source, recipe, dataset):
     raise ValueError(f"'{source.path}' was made with other images that are called '{recipe.dataset}', too (its test "
                      f'images have the fingerprint {test}, and these {found}); name another data set with --dataset2')
 
+# %% ../nbs/api/21_transfers.ipynb #892b2445
 def plan_transfer(
     source:RunFolder,
     recipe:Recipe, # how to train the tickets, and on which data set

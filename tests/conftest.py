@@ -24,7 +24,7 @@ LONG = (r'test_panel\.py', r'test_site\.py', r'test_torture\.py', r'test_live\.p
         r'test_fashion\.py',
         r'cycles\[(fc1-imagenet|densenet121|resnet18)', r'runs\[guides/compare', r'runs\[api/(12_|20_|24h|25a|25i)', 'a_killed_run', r'test_lab_command\.py',
         r'runs\[api/(01_|17_|23_|25c|26_|26c|27_)', 'one_process_at_a_time', 'twice_the_same_command', 'promised_format', 'an_interrupt_says', 'wheel_alone',
-        r'test_(pairs|elsewhere|executors|threads)\.py')
+        r'test_(pairs|elsewhere|workers|threads)\.py')
 
 
 def pytest_collection_modifyitems(items):
@@ -37,10 +37,10 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    "Tests go to whichever worker is free, but for those of the lab and of the site, which share a server, a site that is built once, or a page"
+    "Tests go to whichever worker is free, but for those that share a server, a site that is built once, a page, or a pool"
     from xdist.scheduler import LoadScopeScheduling
     class Together(LoadScopeScheduling):
-        def _split_scope(self, nodeid): return next((file for file in ('test_panel.py', 'test_site.py', 'test_live.py') if file in nodeid), nodeid)
+        def _split_scope(self, nodeid): return next((file for file in ('test_panel.py', 'test_site.py', 'test_live.py', 'test_workers.py') if file in nodeid), nodeid)
     return Together(config, log)
 
 

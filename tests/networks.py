@@ -7,6 +7,7 @@ out what happens, through `colt.plan`, `create_run` and `execute`. tools/network
 """
 import json
 import random
+import re
 import sys
 import tempfile
 import warnings
@@ -27,11 +28,12 @@ from colt.data import Dataset, from_arrays
 from colt.data.seeds import seeded
 from colt.plans import plan
 from colt.recipe import Recipe
+from colt.records import RunFolder
 from colt.runs import create_run, execute, resume_run
 from colt.threads import step_work
 
 RECIPE = Recipe(arch='own', dataset='spots', conv_prune_ratio=.3, linear_prune_ratio=.3, max_cycles=1, sparsity=None, end_iter=1, batch_size=16,
-                warmup=0, evaluate='no', lr=2e-3)
+                warmup=0, lr=2e-3)
 
 
 @dataclass
@@ -62,7 +64,7 @@ def spots(shape):
 
 class Head(nn.Module):
     "A body, what joins its features, and a head"
-    def __init__(self, body, features, join=lambda x: x.flatten(1), outputs=2):
+    def __init__(self, body, features, join=lambda x: x.flatten(1), outputs=4):
         super().__init__()
         self.body, self.head, self.join = body, nn.Linear(features, outputs), join
     def forward(self, x): return self.head(self.join(self.body(x)))
@@ -158,6 +160,22 @@ class Counter(nn.Module):
         return x/self.batches
 
 
+class Late(nn.Module):
+    "Counts its batches in an attribute of some kind, and acts by it after the first twenty"
+    def __init__(self, start, add, number): super().__init__(); self.seen, self.add, self.number = start, add, number
+    def forward(self, x):
+        if self.training: self.seen = self.add(self.seen)
+        return x if self.number(self.seen) < 20 else x.flip(0)
+
+
+class LateGenerator(nn.Module):
+    "Draws from a generator of its own, and adds that after the first twenty batches; it counts them in a buffer"
+    def __init__(self): super().__init__(); self.generator = torch.Generator().manual_seed(3); self.register_buffer('seen', torch.zeros(1))
+    def forward(self, x):
+        if self.training: self.seen += 1
+        return x + torch.rand(1, generator=self.generator)*(self.seen > 20)
+
+
 class OwnGenerator(nn.Module):
     def __init__(self): super().__init__(); self.generator = torch.Generator().manual_seed(3)
     def forward(self, x): return x + torch.rand(1, generator=self.generator)
@@ -185,7 +203,7 @@ class Outputs(nn.Module):
     "Gives its logits in the company of others while it trains"
     def __init__(self, how, always=False):
         super().__init__()
-        self.body, self.head, self.aux = conv(), nn.Linear(4, 2), nn.Linear(4, 2)
+        self.body, self.head, self.aux = conv(), nn.Linear(4, 4), nn.Linear(4, 4)
         self.how, self.always = how, always
     def forward(self, x):
         features = self.body(x).mean((2, 3))
@@ -200,7 +218,7 @@ class Masked(nn.Module):
     "The layer under a name that the state must not have"
     def __init__(self):
         super().__init__()
-        self.head = nn.Linear(64, 2)
+        self.head = nn.Linear(64, 4)
         self.register_parameter('__metadata__', nn.Parameter(torch.ones(1)))
     def forward(self, x): return self.head(x.flatten(1)*self._parameters['__metadata__'])
 
@@ -251,7 +269,7 @@ def tied_weights():
 
 
 def tied_to_head():
-    net = Head(nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 2), Lambda(lambda self, x: F.pad(x, (0, 6)))), 8)
+    net = Head(nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 4), Lambda(lambda self, x: F.pad(x, (0, 4)))), 8)
     net.head.weight = net.body[3].weight
     return net
 
@@ -329,7 +347,7 @@ def no_gradients():
 
 def vision(name, *args, **kwargs):
     import torchvision.models
-    return getattr(torchvision.models, name)(*args, num_classes=2, **kwargs)
+    return getattr(torchvision.models, name)(*args, num_classes=4, **kwargs)
 
 
 def mnasnet(): return vision('MNASNet', .1)
@@ -373,6 +391,7 @@ HEAVY = { # what `python tests/networks.py` tries
                          refused="'Mixed_6a.branch3x3.conv' (Conv2d)"),
 }
 WITHOUT = 'remove_parametrizations'
+DRAWS = 'other outputs each time that it evaluates'
 MADE = {
     # the layout of images in memory
     'flattens with view': Case(lambda: small(features=256, join=viewed)),
@@ -393,25 +412,32 @@ MADE = {
     'embedding': Case(lambda: Head(Words(), 6), recipe=dict(prune_also='*.embed.*=linear')),
     'embedding, pattern of nothing': Case(lambda: Head(Words(), 6), recipe=dict(prune_also='embed*=linear'), refused='matches no parameter'),
     'embedding that shares its weights': Case(lambda: Head(Words(tied=True), 6)),
-    'head is a convolution': Case(lambda: nn.Sequential(conv(), nn.ReLU(), conv(4, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()), '2'),
-    'no layer that can be the head': Case(lambda: nn.Sequential(nn.Flatten(), nn.Bilinear(64, 64, 2)), refused='has no linear layer'),
+    'head is a convolution': Case(lambda: nn.Sequential(conv(), nn.ReLU(), conv(4, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()), '2'),
+    'no layer that can be the head': Case(lambda: nn.Sequential(nn.Flatten(), nn.Bilinear(64, 64, 4)), refused='has no linear layer'),
     'nothing to prune': Case(lambda: small(), recipe=dict(conv_prune_ratio=0.), refused='nothing to prune'),
     # outputs
-    'auxiliary outputs, named': Case(lambda: Outputs(Pair)),
-    'auxiliary outputs, a tuple': Case(lambda: Outputs(lambda *logits: logits, always=True)),
-    'auxiliary outputs, a dictionary': Case(lambda: Outputs(lambda a, b: {'aux': b, 'out': a})),
+    'auxiliary outputs, named': Case(lambda: Outputs(Pair), warned="'aux.weight' first, get no gradient"),
+    'auxiliary outputs, a tuple': Case(lambda: Outputs(lambda *logits: logits, always=True), warned='get no gradient'),
+    'auxiliary outputs, a dictionary': Case(lambda: Outputs(lambda a, b: {'aux': b, 'out': a}), warned='get no gradient'),
     'outputs in a dictionary of its own': Case(lambda: Outputs(lambda a, b: {'a': a}), refused='the network can not be trained'),
     'outputs that are no numbers': Case(lambda: Outputs(lambda a, b: 'cat', always=True), refused='the network returns a str'),
-    'a map as output': Case(lambda: nn.Sequential(conv(), nn.Conv2d(4, 2, 1)), '1', refused='it must make (1, outputs)'),
+    'a map as output': Case(lambda: nn.Sequential(conv(), nn.Conv2d(4, 4, 1)), '1', refused='it must make (1, outputs)'),
     'too few outputs': Case(lambda: Head(nn.Flatten(), 64, outputs=1), recipe=dict(linear_prune_ratio=.3, output_prune_ratio=.3),
                             refused='the largest partition has 2 classes'),
     'squeezes a single image': Case(lambda: small(join=squeezing), refused='it must make (1, outputs)'),
-    'no gradient': Case(lambda: small(Lambda(lambda self, x: x.detach())), refused='', recipe={}),
+    'no gradient': Case(lambda: small(Lambda(lambda self, x: x.detach())), warned="'body.0.weight' first, get no gradient"),
     'no gradient at all': Case(lambda: nn.Sequential(small(), Lambda(lambda self, x: x.detach())), '0.head', refused='does not require grad'),
     'infinite outputs': Case(lambda: small(Lambda(lambda self, x: x/0)), refused='are not finite'),
     'other images': Case(lambda: Head(nn.Sequential(nn.Flatten(), nn.Linear(63, 9)), 9), refused="'body.1' (Linear): mat1 and mat2"),
     'batch of fixed size': Case(lambda: Head(nn.Flatten(), 64, lambda x: x.view(8, -1)), recipe=dict(output_prune_ratio=.3),
                                 refused='the network does not take images'),
+    # compiled
+    'compiled by torch.jit.script': Case(lambda: torch.jit.script(nn.Sequential(nn.Flatten(), nn.Linear(64, 9), nn.Linear(9, 4))), '2', refused='the network is compiled by torch.jit'),
+    'compiled by torch.jit.trace': Case(lambda: torch.jit.trace(small().eval(), torch.zeros(2, 1, 8, 8)), refused='the network is compiled by torch.jit'),
+    'a layer that torch.jit compiled': Case(lambda: small(torch.jit.script(conv(4, 4))), refused="'body.1' is compiled by torch.jit"),
+    'compiled by torch.compile': Case(lambda: torch.compile(small(), backend='eager'), refused='net._orig_mod'),
+    'spectral norm of the head': Case(lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 9), parametrizations.spectral_norm(nn.Linear(9, 4))), '2',
+                                      refused="'2' computes its weight from other parameters; call torch.nn.utils.parametrize.remove_parametrizations("),
     # state
     'buffer that is not persistent': Case(lambda: small(Buffered())),
     'buffer that is expanded': Case(lambda: small(Lambda(lambda self, x: x*self.ones, ones=torch.ones(1).expand(4, 1, 1)))),
@@ -457,9 +483,15 @@ MADE = {
     # random numbers, and what is in no state
     "Python's generator": Case(lambda: small(Noise(random.random))),
     "numpy's generator": Case(lambda: small(Noise(lambda: np.random.normal()))), # noqa: NPY002
-    'draws in evaluation too': Case(lambda: small(Noise(lambda: torch.randn(1), always=True), nn.Dropout())),
+    'draws in evaluation too': Case(lambda: small(Noise(lambda: torch.randn(1), always=True), nn.Dropout()), warned=DRAWS),
     'a generator of its own': Case(lambda: small(OwnGenerator()), warned='to the same numbers twice'),
     'a counter in Python': Case(lambda: small(Counter()), warned='to the same numbers twice'),
+    'a counter that acts later': Case(lambda: small(Late(0, lambda n: n + 1, lambda n: n)), warned="'body.1.seen' changes in each training"),
+    'a list that acts later': Case(lambda: small(Late((), lambda n: [*n, 'batch'], len)), warned="'body.1.seen' changes in each training"),
+    'a dictionary that acts later': Case(lambda: small(Late({'n': 0}, lambda n: {'n': n['n'] + 1}, lambda n: n['n'])), warned="'body.1.seen' changes"),
+    'a tensor, no buffer, that acts later': Case(lambda: small(Late([torch.zeros(1)], lambda n: [n[0] + 1], lambda n: n[0])), warned="'body.1.seen' changes"),
+    'a generator of its own that acts later': Case(lambda: small(LateGenerator()), warned="'body.1.generator' changes in each training"),
+    'a counter in a buffer that acts later': Case(lambda: small(nn.BatchNorm2d(4), Lambda(lambda self, x: x if self.seen.add_(float(self.training)) < 20 else x*.5, seen=torch.zeros(1)))),
     # weights that are computed
     'weight_norm': Case(lambda: small(parametrizations.weight_norm(conv(4, 4))), refused=f"{WITHOUT}(net.get_submodule('body.1'), 'weight')"),
     'spectral_norm': Case(lambda: small(parametrizations.spectral_norm(conv(4, 4))), refused=f"{WITHOUT}(net.get_submodule('body.1'), 'weight')"),
@@ -527,10 +559,11 @@ def drawn(seed):
     if dtype != 'float32': refused = "'body.0.weight' is not float32"
     words = [body, norm, join, extra, *([] if sharing == 'apart' else [sharing]), layout, *([] if dtype == 'float32' else [dtype]),
              *([] if frozen_part == 'none' else [f'{frozen_part} frozen']), pattern]
-    return f"{seed}: {', '.join(words)}", Case(make, refused=refused, recipe=PATTERNS[pattern])
+    warned = DRAWS if extra == 'noise' else ''
+    return f"{seed}: {', '.join(words)}", Case(make, refused=refused, warned=warned, recipe=PATTERNS[pattern])
 
 
-DRAWN = dict(drawn(seed) for seed in range(90))
+DRAWN = dict(drawn(seed) for seed in range(100))
 CASES = VISION | MADE | DRAWN
 
 
@@ -557,12 +590,17 @@ def numbers(folder):
 
 
 def to_the_end(case, folder):
-    "Run it; the accuracy of the first network in the last cycle"
+    "Run it; the network that is kept must have the test accuracy that is recorded, on the bytes of the images"
     run = planned(case)
     assert step_work(run.net, case.shape, 8) > 0                                  # by which a run chooses its number of threads
     records = list(execute(run, create_run(run, folder, threads=1)))
     assert [r.cycle for r in records] == [0, 1]
-    return records[-1].partitions[0].valid_accuracy
+    test = spots(case.shape).test
+    model = RunFolder(folder, net=made(case)).model()
+    found, again = (model(test.x).argmax(1) for _ in range(2))
+    draws = not torch.equal(found, again)                                         # in evaluation, too
+    assert case.warned or not draws
+    assert draws or float((found == test.y).double().mean()) == records[-1].ticket.test_accuracy
 
 
 def with_interruption(case, folder, at=5):
@@ -586,12 +624,12 @@ def happens(case, folder):
         warnings.simplefilter('always')
         try: to_the_end(case, folder/'straight')
         except ValueError as e: return 'refused', str(e)
-        said = [str(w.message) for w in caught if issubclass(w.category, UserWarning) and 'same numbers twice' in str(w.message)]
-        if said: return 'warned', said[0]
+        said = [str(w.message) for w in caught if issubclass(w.category, UserWarning) and re.search('same numbers twice|no gradient|in each training|each time that it evaluates', str(w.message))]
+        if said and re.search('same numbers twice|in each training', said[0]): return 'warned', said[0]
         with_interruption(case, folder/'interrupted')
     assert files(folder/'straight') == files(folder/'interrupted'), 'other tickets or votes after an interruption'
     assert numbers(folder/'straight') == numbers(folder/'interrupted'), 'other numbers after an interruption'
-    return 'trains', ''
+    return ('warned', said[0]) if said else ('trains', '')
 
 
 def as_promised(case, folder):

@@ -124,7 +124,8 @@ def test_a_network_stays_as_it_is_and_too_narrow_a_one_is_said(tmp_path, digits)
     run = find_ticket(net, digits, RECIPE, tmp_path/'wide', report=quiet)
     assert all(torch.equal(v, before[n]) for n, v in net.state_dict().items()) and not net.conv.weight.grad
     assert all(torch.equal(v, before[n]) for n, v in run.init().items())
-    assert run.about()['network'] == {'class': 'Tiny', 'head': 'last', 'width': 10}   # defined first, and passed last
+    about = {n: v for n, v in run.about()['network'].items() if n != 'behaviour'}
+    assert about == {'class': 'Tiny', 'head': 'last', 'width': 10}                    # defined first, and passed last
     assert accuracy(run.model(), digits.test) == run.records()[-1].ticket.test_accuracy
     with pytest.warns(UserWarning, match='Tiny has 5 outputs, and there are 10 classes'):
         narrow = find_ticket(Tiny(5), digits, RECIPE, tmp_path/'narrow', report=quiet)
@@ -143,6 +144,86 @@ def test_a_cell_that_is_run_again_trains_nothing(tmp_path, digits):
     with pytest.raises(ValueError, match="another run: arch is 'Tiny2'"): find_ticket(Tiny2, digits, RECIPE, asked)
     with pytest.raises(ValueError, match='other data'): find_ticket(Tiny, replace(digits, train=digits.valid), RECIPE, asked)
     assert before == {p: p.read_bytes() for p in asked.rglob('*.*')}
+
+
+def layers(act=nn.ReLU, dropout=.1, norm=nn.Identity):
+    def make(outputs): return nn.Sequential(nn.Flatten(), nn.Linear(64, 12), norm(), act(), nn.Dropout(dropout), nn.Linear(12, outputs))
+    return make
+
+
+@pytest.mark.parametrize('settings', [dict(), dict(rewind='3')], ids=str)
+@pytest.mark.parametrize('other', [dict(act=nn.Sigmoid), dict(dropout=.9), dict(dropout=0.), dict(norm=lambda: nn.LayerNorm(12, elementwise_affine=False)),
+                                   dict(act=lambda: nn.LeakyReLU(.05))], ids=lambda other: ' '.join(other))
+def test_an_edited_network_of_the_same_shapes_is_refused(tmp_path, digits, settings, other):
+    "As torch says: other outputs come from the same weights"
+    path, recipe = tmp_path/'run', replace(RECIPE, conv_prune_ratio=0., **settings)
+    run = find_ticket(layers(), digits, recipe, path, report=quiet)
+    before = {p: p.read_bytes() for p in path.rglob('*.*')}
+    for ask in recipe, replace(recipe, max_cycles=2):
+        with pytest.raises(ValueError, match=r'another network: .* other outputs in (training|evaluation); choose another path, or') as e:
+            find_ticket(layers(**other), digits, ask, path, report=quiet)
+        assert '\n' not in str(e.value)
+    with pytest.raises(ValueError, match='another network'): RunFolder(path, net=layers(**other)).model()
+    assert before == {p: p.read_bytes() for p in path.rglob('*.*')}
+    assert find_ticket(layers(), digits, recipe, path, report=quiet).model()
+    assert torch.equal(RunFolder(path, net=layers()).model()(digits.test.x), run.model()(digits.test.x))
+    assert len(find_ticket(layers(), digits, replace(recipe, max_cycles=2), path, report=quiet).records()) == 3
+
+
+def test_an_edited_network_that_was_handed_over_is_refused(tmp_path, digits):
+    run = find_ticket(layers()(10), digits, replace(RECIPE, conv_prune_ratio=0.), tmp_path/'run', report=quiet)
+    edited = layers(nn.Sigmoid)(10)
+    edited.load_state_dict(run.net.state_dict())
+    with pytest.raises(ValueError, match='another network'): RunFolder(run.path, net=edited).model()
+    with pytest.raises(ValueError, match='another network'): find_ticket(edited, digits, run.recipe, run.path, report=quiet)
+    assert RunFolder(run.path, net=layers()(10)).model()                              # of other weights, which are not used
+
+
+def test_a_run_without_a_behaviour_is_read_as_before(tmp_path, digits):
+    recipe = replace(RECIPE, conv_prune_ratio=0.)
+    run = find_ticket(layers(), digits, recipe, tmp_path/'run', report=quiet)
+    about = json.loads((run.path/'recipe.json').read_text())
+    assert about['network'].pop('behaviour').keys() == {'training', 'evaluation'}
+    (run.path/'recipe.json').write_text(text := json.dumps(seal(about), indent=1))
+    assert find_ticket(layers(nn.Sigmoid), digits, recipe, run.path, report=quiet).model()
+    assert (run.path/'recipe.json').read_text() == text
+
+
+def test_a_network_whose_outputs_do_not_repeat_has_no_behaviour(tmp_path, digits):
+    noise = np.random.default_rng(0)
+    class Unsteady(Tiny):
+        def forward(self, x): return super().forward(x) + float(noise.random())*self.training*torch.arange(self.last.out_features)
+    with pytest.warns(UserWarning, match='same numbers twice'): run = find_ticket(Unsteady, digits, RECIPE, tmp_path/'run', report=quiet)
+    assert 'behaviour' not in run.about()['network']
+    with pytest.warns(UserWarning, match='same numbers twice'): assert find_ticket(Unsteady, digits, RECIPE, run.path, report=quiet).model()
+
+
+@pytest.mark.parametrize('device', ['cuda:77', 'mps', 'cuda'])
+def test_a_device_that_is_not_here_is_said_before_anything_is_made(tmp_path, digits, monkeypatch, device, capsys):
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, 'is_available', lambda: False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingError, match=f'device {device}: ') as e: find_ticket(Tiny, digits, replace(RECIPE, device=device), report=quiet)
+    assert e.value.setting == 'device' and '\n' not in str(e.value)
+    assert colt_prune(['--device', device, '--end_iter', '1']) == 2
+    assert device in capsys.readouterr().err and not any(tmp_path.iterdir())
+
+
+def test_a_cycle_that_is_not_there_is_said_with_those_that_are(tmp_path, digits):
+    run = find_ticket(Tiny, digits, RECIPE, tmp_path/'run', report=quiet)
+    for n in 99, -3, 'last', 1.5, None:
+        for read in run.ticket, run.model, run.cycle:
+            with pytest.raises(ValueError, match=r'has no finished cycle .*; it has 0 to 1') as e: read(n)
+            assert repr(n) in str(e.value) and '\n' not in str(e.value)
+    assert run.ticket(np.int64(1)).meta == run.ticket(-1).meta
+
+
+def test_one_picture_is_classified_in_any_form(tmp_path, digits):
+    model = find_ticket(Tiny, digits, RECIPE, tmp_path/'run', report=quiet).model()
+    for x in digits.test.x[:5]:
+        expected, grey = model.classify(x[None]), x[0].numpy()
+        for picture in x, x/255, x.numpy(), grey, grey/255, x.permute(1, 2, 0).numpy(), Image.fromarray(grey), [Image.fromarray(grey)], x[None].numpy():
+            assert model.classify(picture) == expected
 
 
 def test_a_run_that_ends_early_has_its_last_ticket_evaluated(tmp_path, digits):

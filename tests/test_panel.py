@@ -62,8 +62,9 @@ def tab(chromium, jupyter):
 
 
 def lab(page, n=0): return page.locator('.colt-lab').nth(n)
-def button(page, name, n=0): return lab(page, n).locator('button', has_text=name)
+def button(page, name, n=0): return lab(page, n).locator('button', has_text=re.compile(rf'^\s*{name}\s*$'))
 def field(page, name, n=0): return lab(page, n).locator('.colt-form > .widget-hbox').nth(FIELDS.index(name))
+def settings(page, n=0): return lab(page, n).locator('.colt-settings button')
 def words(page, what='status', n=0): return lab(page, n).locator(f'.colt-{what}').inner_text().strip()
 def comes(page, text, what='status', n=0, seconds=30):
     try: pages.until(page, lambda: text in words(page, what, n), seconds)
@@ -72,7 +73,8 @@ def ends(page, n=0, seconds=60): return comes(page, 'Target sparsity reached.', 
 
 
 def put(page, name, value, n=0):
-    "Type into a field and leave it"
+    "Type into a field and leave it; while the fields are folded, open them"
+    if not field(page, name, n).is_visible(): settings(page, n).click()
     typed = field(page, name, n).locator('input')
     typed.fill(str(value))
     typed.press('Tab')
@@ -220,7 +222,7 @@ def test_wrong_input_is_told_beside_the_field_and_nothing_is_written(tab, jupyte
 def test_a_run_is_stepped_played_and_looked_back_on(tab, jupyter, record_property):
     recipe = small()
     jupyter.open(tab, [cell(recipe, 'hand')])
-    run, top = folder(jupyter, recipe, 'hand'), [lab(tab).locator('.js-plotly-plot').bounding_box()['y']]
+    run, top = folder(jupyter, recipe, 'hand'), []
     tab.evaluate(CLICKED, 'Step')
     stepped(tab)
     waited = tab.evaluate('window.changed')/1000
@@ -287,19 +289,67 @@ def test_the_keyboard_alone_steps_and_looks_back(tab, jupyter):
             if tab.evaluate(FOCUS, what): return
             tab.keyboard.press('Tab')
         raise AssertionError(f'no way to {what}')
-    field(tab, 'images').locator('select').focus()
-    reach('Step')
+    button(tab, 'Step').focus()
     tab.keyboard.press('Enter')
     comes(tab, 'cycle 0:')
-    field(tab, 'target').locator('input').focus()
+    pages.until(tab, lambda: not button(tab, 'Step').is_disabled())
     reach('Step')
     tab.keyboard.press('Space')
     comes(tab, 'cycle 1:')
-    field(tab, 'target').locator('input').focus()
+    reach('Settings')                                                     # folded, so that no field is on the way
     reach('noUi-handle')
     tab.keyboard.press('ArrowLeft')
     comes(tab, 'cycle 0:')
     shows(tab, folder(jupyter, recipe, 'keys'), 0)
+
+
+def test_a_finished_run_is_replayed_taken_further_and_started_again_in_a_panel_that_fits(tab, jupyter):
+    recipe = small(seed=12, sparsity=.5, end_iter=1, evaluate='no')
+    jupyter.open(tab, [cell(recipe, 'again')])
+    here = lambda: lab(tab).bounding_box()
+    comes(tab, 'Step trains 2 networks', 'preview')
+    assert lab(tab).locator('.colt-preview img').count() == 10            # five classes of each partition
+    button(tab, 'Play').click()
+    ends(tab)
+    said = lab(tab).locator('.colt-images').all_inner_texts()
+    assert [re.search(r'network (\S+) says.*\d of 5 right', text, re.S)[1] for text in said] == ['0-4', '5-9']
+    run = folder(jupyter, recipe, 'again')
+    assert not field(tab, 'seed').is_visible() and 'seed 12 · target 0.5' in words(tab, 'line')
+    assert here()['height'] < 740, 'the panel is higher than what a window of 900 pixels leaves for it'
+    button(tab, 'Replay').click()
+    comes(tab, 'cycle 0:')
+    comes(tab, f'cycle {len(run.records()) - 1}:')
+    before = len(run.records())
+    button(tab, 'Go further').click()
+    pages.until(tab, lambda: len(run.records()) > before, 30)
+    ends(tab)
+    assert run.records()[-1].sparsity >= .75 and 'target 0.' in words(tab, 'line')
+    button(tab, 'Start again').click()
+    comes(tab, 'seed 13', 'line')
+    ends(tab)
+    assert asked(tab, 'lab.recipe.seed, lab.worker.state, len(lab.folder.records()) > 1') == "(13, 'finished', True)"
+    assert tab.locator('.colt-lab [role=slider]').get_attribute('aria-label') == 'cycle'
+    button(tab, 'All plots').click()
+    _fits(tab, 560)
+    _fits(tab, 216)
+    button(tab, 'Keep in sight').click()
+    tab.evaluate("""() => { const cell = document.querySelector('.jp-Cell'), more = document.createElement('div')
+        more.style.height = '3000px'; cell.parentElement.append(more); document.querySelector('.jp-WindowedPanel-outer').scrollTop = 2000 }""")
+    pages.until(tab, lambda: -2 < here()['y'] < 200)
+
+
+def _fits(page, width):
+    "The panel at this width: its plots stand below one another, and no text of it is cut or lies on another plot"
+    page.evaluate("width => document.querySelector('.colt-lab').style.width = `${width}px`", width)
+    pages.until(page, lambda: page.locator('.colt-lab .js-plotly-plot').bounding_box()['width'] <= width)
+    page.wait_for_timeout(300)
+    place = page.locator('.colt-lab .js-plotly-plot').bounding_box()
+    titles = [t.bounding_box() for t in page.locator('.colt-lab .js-plotly-plot .annotation').all()]
+    layout = pages.plot(page)['layout']
+    drawn = sorted(v['domain'] for k, v in layout.items() if k.startswith('yaxis'))
+    assert len(drawn) == 7 and all(a[1] <= b[0] for a, b in zip(drawn, drawn[1:])), 'two plots lie beside or on one another'
+    assert all(t['x'] >= place['x'] - 1 and t['x'] + t['width'] <= place['x'] + place['width'] + 1 for t in titles), (width, titles, place)
+    assert page.locator('.colt-lab').evaluate('e => e.scrollWidth <= e.clientWidth + 1'), 'something is wider than the panel'
 
 
 def test_held_and_stopped_in_the_middle_it_goes_on_to_the_same_bits(tab, jupyter, tmp_path):

@@ -135,7 +135,7 @@ def _in_words(error):
     return f"'{error.filename}' {cause}; {way}"
 
 # %% ../../nbs/api/26a_command.ipynb #5d1e2601
-_NOT_EMPTY = 'out', 'data', 'match', 'from', 'device', 'dataset1', 'dataset2', 'save'
+_NOT_EMPTY = 'out', 'data', 'match', 'from', 'device', 'dataset1', 'dataset2', 'save', 'workers', 'cluster', 'seeds'
 
 def _check_not_empty(args):
     for flag in _NOT_EMPTY:

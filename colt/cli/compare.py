@@ -13,19 +13,22 @@ from itertools import chain, count
 from pathlib import Path
 
 from .command import Flag, add_flags, check_folder, command_parser, run_command
-from .training import check_data, is_here, percent, write_report
+from .training import check_data, write_report
 from ..compare import LEVELS, differences, group_replicates, missing, format_missing, save_csv, table, told
 from ..data import DATASETS
 from ..models import ARCHITECTURES
 from ..plans import plan
 from ..progress import progress_bar
+from ..recipe import is_here
 from ..resume import find_run
 from ..runs import evaluate_ticket, resume_run
+from ..wording import percent
 
 # %% ../../nbs/api/26e_compare.ipynb #16e00007
 _WHAT = ('Compare runs: at each sparsity, the pruning rounds, images and seconds that it took, and the test '
          'accuracy of the ticket. Runs that differ in their seed alone are one line, with '
          'a 95 % interval if there are three or more.')
+
 _FLAGS = (
     Flag('--out', 'FOLDER', 'where runs are kept (default: runs)', 'runs'),
     Flag('--save', 'FOLDER',
@@ -48,6 +51,7 @@ def compare_parser() -> ArgumentParser:
     add_flags(p, _FLAGS)
     return p
 
+# %% ../../nbs/api/26e_compare.ipynb #97448d03
 def _levels(text):
     "The sparsities of `--at`, in order"
     try: levels = [float(level) for level in text.split(',')]
@@ -65,12 +69,14 @@ def _joined(names, most=48):
         if len(joined) <= most: break
     return joined[:most]
 
+# %% ../../nbs/api/26e_compare.ipynb #20a3bf64
 def _new_folder(out, names):
     "A folder in `out` that does not exist yet"
     first = Path(out)/_joined(names)
     others = (first.with_name(f'{first.name}-{n}') for n in count(2))
     return next(folder for folder in chain([first], others) if not os.path.lexists(folder))
 
+# %% ../../nbs/api/26e_compare.ipynb #824b5876
 def _comparison_folder(args):
     "Where to write; raise `ValueError` if that is impossible, or if it has a comparison already"
     names = [Path(run).resolve().name for run in args.runs]
@@ -108,6 +114,21 @@ def _reopen(run, data):
         return p
     except ValueError as e: raise ValueError(f'--fill: {e}; or leave this run out') from None
 
+# %% ../../nbs/api/26e_compare.ipynb #e3314558
+def _found(record):
+    return f'{percent(record.sparsity)} sparse, test accuracy {percent(record.ticket.test_accuracy)}'
+
+# %% ../../nbs/api/26e_compare.ipynb #f52c7665
+def _fill_run(terminal, run, cycles, data, report):
+    "Train these tickets of a run"
+    terminal.hint = 'what was trained is kept: the same command continues'
+    p = _reopen(run, data)
+    name = run.path.name
+    def report_named(event): report(replace(event, partition=f'{event.partition} of {name}'))
+    for n in cycles:
+        terminal.console.print(f'  {name}, cycle {n}: {_found(evaluate_ticket(p, run, n, report_named))}')
+    if (run.path/'report.html').exists(): write_report(run)
+
 def _fill(terminal, args, lacking):
     "Train the tickets that are missing, and write their accuracies into their runs"
     say = terminal.console.print
@@ -123,23 +144,18 @@ def _fill(terminal, args, lacking):
     with progress_bar(terminal.console) as report:
         for run, cycles in fillable: _fill_run(terminal, run, cycles, data, report)
 
-def _found(record):
-    return f'{percent(record.sparsity)} sparse, test accuracy {percent(record.ticket.test_accuracy)}'
-
-def _fill_run(terminal, run, cycles, data, report):
-    "Train these tickets of a run"
-    terminal.hint = 'what was trained is kept: the same command continues'
-    p = _reopen(run, data)
-    name = run.path.name
-    def report_named(event): report(replace(event, partition=f'{event.partition} of {name}'))
-    for n in cycles:
-        terminal.console.print(f'  {name}, cycle {n}: {_found(evaluate_ticket(p, run, n, report_named))}')
-    if (run.path/'report.html').exists(): write_report(run)
-
 # %% ../../nbs/api/26e_compare.ipynb #16e00014
 _COUNTED = ('images and seconds: of all trainings up to and including this cycle, without evaluations; '
             'for a transfer, of its own trainings')
 
+def _show_differences(say, groups):
+    "Print the settings in which the methods differ"
+    other = differences(groups)
+    if not other: return say('the runs differ in their seed alone, or not at all')
+    say(f"{'what differs':<22}{' | '.join(group.name for group in groups)}")
+    for name, values in other.items(): say(f"  {name:<20}{' | '.join(map(str, values))}")
+
+# %% ../../nbs/api/26e_compare.ipynb #70a85c52
 def _show(say, groups, levels):
     "Print the table and what belongs to it"
     say(told(table(groups, levels)))
@@ -156,14 +172,15 @@ def _show(say, groups, levels):
         say(f'  {group.name:<{width}}  {group.size:<8}  {names}')
     _show_differences(say, groups)
 
-def _show_differences(say, groups):
-    "Print the settings in which the methods differ"
-    other = differences(groups)
-    if not other: return say('the runs differ in their seed alone, or not at all')
-    say(f"{'what differs':<22}{' | '.join(group.name for group in groups)}")
-    for name, values in other.items(): say(f"  {name:<20}{' | '.join(map(str, values))}")
-
 # %% ../../nbs/api/26e_compare.ipynb #16e00015
+def _save(groups, folder, levels):
+    "Write the page and the table"
+    from colt.plot import save_comparison # imports plotly, which help does not need
+    folder.mkdir(parents=True, exist_ok=True)
+    save_csv(groups, folder/'compare.csv')
+    save_comparison(groups, folder/'compare.html', levels)
+
+# %% ../../nbs/api/26e_compare.ipynb #17b99709
 def _compare(terminal, args):
     say = terminal.console.print
     levels = _levels(args.at)
@@ -181,13 +198,6 @@ def _compare(terminal, args):
     folder = _comparison_folder(args) # another comparison may have taken its name in the meantime
     _save(groups, folder, levels)
     say(f"\nwritten: {folder/'compare.html'}, {folder/'compare.csv'}")
-
-def _save(groups, folder, levels):
-    "Write the page and the table"
-    from colt.plot import save_comparison # imports plotly, which help does not need
-    folder.mkdir(parents=True, exist_ok=True)
-    save_csv(groups, folder/'compare.csv')
-    save_comparison(groups, folder/'compare.html', levels)
 
 def colt_compare(
     argv:list[str]|None=None, # the flags; by default those of the process

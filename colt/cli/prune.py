@@ -6,27 +6,33 @@
 __all__ = ['parser', 'Own', 'asked_own', 'asked_recipe', 'colt_prune']
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00004
+import warnings
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from .command import Flag, add_flags, check_folder, command_parser, resume_command, run_command
+from .many import executor, next_steps, run_seeds, seed_jobs, share_out
 from .training import (
-    add_run_flags, add_settings, asked_folder, asked_settings, check_flags, check_free, check_outputs,
-    default_words, execute_with_table, next_step, percent, records_in)
+    add_run_flags, add_settings, asked_folder, asked_settings, card_lines, check_flags, check_free, check_outputs,
+    default_words, execute_with_table, next_step, records_in)
 from ..data import DATASETS, as_dataset, from_folder, name_of, size_of
-from ..find import load_source, own_recipe
+from ..engines.inference import measured_speed
+from ..engines.sparse import settled
+from ..find import own_recipe
 from ..models import create
-from ..own_network import Source, own_network
-from ..plans import check_plan, plan
+from ..own_network import Source, load_source, own_network
+from ..plans import Origin, check_plan, plan_at
 from ..progress import opening
 from ..recipe import Recipe, one_shot, usual_device
 from ..records import collapse_of
 from ..resume import Layers, classes_and_shape, kept_run, matched, resumed, run_standing, with_one_target
 from ..runs import execute
 from ..schedule import max_sparsity, outputs_of, preview
+from ..wording import percent
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00007
 _WHAT = ('Find a lottery ticket by COLT, or by iterative magnitude pruning (IMP: --prune_type lth). '
@@ -45,7 +51,14 @@ _FLAGS = (
          "start from the settings of the authors' code instead of our defaults, and from cifar100 instead of digits"),
     Flag('--one_shot', '',
          'prune in a single round: each vote removes --sparsity of the weights; the overlap of several votes '
-         'may be sparser than that, or denser with --overlap any'))
+         'may be sparser than that, or denser with --overlap any'),
+    Flag('--workers', 'N|auto',
+         'how many networks are trained at the same time, each in a process of its own (default: 1)'),
+    Flag('--cluster', 'ADDRESS',
+         "train on the workers of a Dask scheduler, such as tcp://10.0.0.1:8786; 'local' makes --workers here"),
+    Flag('--seeds', 'N-N',
+         'a run for each of these seeds, such as 0-4 or 0,3,7, named --name and its seed; '
+         'what is finished is skipped, and all are compared'))
 _SETTINGS = [f.name for f in fields(Recipe) if f.name not in ('device', 'match')]
 
 def parser() -> ArgumentParser:
@@ -63,10 +76,19 @@ class Own:
     net: Source|None = None # makes the network
     pictures: str = '' # their folder; empty for a data set that has a name
     head: str|None = None
+    file: str = '' # of the network, and the name of what makes it there, as in `--net`
+
+    def origin(self,
+        data:str, # folder of the data sets
+    ) -> Origin: # without fingerprints
+        root, net = Path(self.pictures or data).resolve(), str(Path(self.file).resolve()) if self.file else ''
+        return Origin(str(root), pictures=bool(self.pictures), net=net, head=self.head)
 
     def size(self) -> tuple[int, tuple[int, int, int]]: # number of classes, and shape (c, h, w)
-        try: images = from_folder(self.pictures, memory=False) # decodes nothing
-        except ValueError: images = as_dataset(Path(self.pictures)).train # the folder is divided already
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore') # what is left out is said when the pictures are read
+            try: images = from_folder(self.pictures, memory=False) # decodes nothing
+            except ValueError: images = as_dataset(Path(self.pictures)).train # the folder is divided already
         return len(images.classes), images.shape
 
 def asked_own(
@@ -79,7 +101,7 @@ def asked_own(
     dataset = getattr(args, 'dataset', '')
     pictures = dataset if dataset not in DATASETS and Path(dataset or '.').is_dir() else ''
     args.own = {flag: text for flag, text in {'net': args.net, 'head': args.head, 'dataset': pictures}.items() if text}
-    return Own(load_source(args.net) if args.net else None, pictures, args.head)
+    return Own(load_source(args.net) if args.net else None, pictures, args.head, args.net or '')
 
 def _check_own(run, own):
     "Raise `ValueError` if the run has a network or pictures of the user's own that are not named again"
@@ -107,6 +129,7 @@ def asked_recipe(
     elif args.match:
         recipe, match = matched(args.out, args.match, {'device': usual_device()} | given)
     else: recipe = _default_recipe(args.paper, given, own)
+    recipe = settled(recipe)
     return one_shot(recipe) if args.one_shot else recipe, match
 
 def _default_recipe(paper, given, own):
@@ -156,21 +179,17 @@ def _row(record):
     return row
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00019
-def _size(file): return f'{file.stat().st_size/1e3:,.0f} KB'
+def _speed(p, folder, last):
+    "Latency and throughput of the trained ticket, if it is sparse enough to be worth it"
+    if 'models' not in last.files or last.sparsity <= .8: return {}
+    return measured_speed(folder.model(last.cycle, normalise=False), folder.ticket(last.cycle).mask, p.dataset.shape)
 
 def _summary(args, p, folder, records):
     "Label -> text"
-    first, last = records[0], records[-1]
-    file, dense_file = folder.file('tickets', last.cycle), folder.file('tickets', 0)
-    sparsity = f'{percent(last.sparsity)} of the prunable weights'
-    lines = {'ticket': f'{file} ({_size(file)}; dense {_size(dense_file)})',
-             'sparsity': f'{sparsity} (prune rate {last.prune_rate:.2f} % of all weights)'}
-    if last.ticket and first.ticket:
-        ticket, dense = percent(last.ticket.test_accuracy), percent(first.ticket.test_accuracy)
-        lines['test accuracy'] = f'{ticket} on all {len(p.dataset.classes)} classes; the dense network has {dense}'
-    for name, control in last.controls.items():
-        lines[name] = f'{percent(control.test_accuracy)} test accuracy (a control, trained like the ticket)'
+    last = records[-1]
+    lines = {'ticket': str(folder.file('tickets', last.cycle))}
     if 'models' in last.files: lines['network'] = f"{folder.file('models', last.cycle)} (the ticket, trained)"
+    if last.partitions[0].engine != 'dense': lines |= {'engine': last.partitions[0].engine} | _speed(p, folder, last)
     lines |= {'threads': f'{folder.threads}, stored with the run', 'report': str(folder.path/'report.html')}
     further = _further(args, p, folder.path.name, last)
     return lines | {'continue with': further} if further else lines
@@ -185,14 +204,17 @@ def _further(args, p, name, last):
     return resume_command('colt-prune', args, name, '--sparsity', str(target)) if target < reach else ''
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00022
-def _images(args, recipe, own):
-    "The user's own pictures, or the folder of the data sets"
-    if not own.pictures: return args.data or 'data'
-    return as_dataset(Path(own.pictures), recipe.valid, recipe.seed, recipe.skip_corrupt)
+def _prune_seeds(terminal, args, own):
+    "A run for each seed"
+    jobs = seed_jobs(args, partial(asked_recipe, own=own), own.origin(args.data or 'data'))
+    first = _preview(args, jobs[0].folder, jobs[0].recipe, jobs[0].match, own)
+    if args.dry_run: terminal.console.print(f'{first}\n{next_steps(args, jobs)}')
+    else: run_seeds(terminal, args, jobs)
 
 def _prune(terminal, args):
     check_flags(args)
     own = asked_own(args)
+    if args.seeds: return _prune_seeds(terminal, args, own)
     recipe, match = asked_recipe(args, own)
     folder = asked_folder(args, recipe.name)
     records = records_in(args, folder, recipe)
@@ -203,13 +225,15 @@ def _prune(terminal, args):
         if own.net: lines.append(f'(this has run {args.net.rpartition(":")[0]}, and nothing else)')
         return say('\n'.join([_preview(args, folder, recipe, match, own), *lines]))
     check_free(args, folder, standing)
-    p = plan(recipe, _images(args, recipe, own), match, own.net, own.head)
+    p = plan_at(recipe, own.origin(args.data or 'data'), match, own.net)
     _check_outputs(args, recipe, len(p.dataset.classes))
     if not standing:
         check_folder(folder.path)
         say(opening(p, folder.path))
-    run = execute_with_table(terminal, args, p, folder, records, _row, execute)
-    say()
+    n = share_out(terminal.console, args, p, folder.threads if standing else None)
+    with executor(args, n) as train:
+        run = execute_with_table(terminal, args, p, folder, records, _row, partial(execute, train=train))
+    say('\n' + '\n'.join([*card_lines(run), '']))
     for label, text in _summary(args, p, run, records).items(): say(f'{label:<15}{text}')
 
 def colt_prune(

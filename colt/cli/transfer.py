@@ -11,8 +11,8 @@ from typing import Any
 
 from .command import Flag, add_flags, command_parser, run_command
 from .training import (
-    add_run_flags, add_settings, as_text, asked_folder, asked_settings, check_flags, check_free, check_outputs,
-    execute_with_table, next_step, percent, records_in)
+    add_run_flags, add_settings, asked_folder, asked_settings, card_lines, check_flags, check_free,
+    check_outputs, execute_with_table, next_step, records_in)
 from ..partition import classes_of
 from ..recipe import Recipe
 from ..records import RunFolder
@@ -21,6 +21,7 @@ from ..resume import (
     transfer_recipe, transfer_standing)
 from ..transfer import network_for
 from ..transfers import check_transferable, choose_tickets, execute_transfer, plan_transfer
+from ..wording import percent, shown
 
 # %% ../../nbs/api/26d_transfer.ipynb #16d00007
 _TICKETS = (
@@ -48,7 +49,7 @@ _AS_IN_RUN = 'as in the run'
 _DEFAULTS = { # setting -> what help says of its default
     **dict.fromkeys(TRAINING, f'{_AS_IN_RUN}; for another data set, as in colt-prune'),
     **dict.fromkeys(('lr', 'weight_decay'), f'{_AS_IN_RUN}; for another data set or optimizer, as in colt-prune'),
-    **dict.fromkeys(('seed', 'valid', 'skip_corrupt', 'precision'), _AS_IN_RUN),
+    **dict.fromkeys(('seed', 'valid', 'skip_corrupt', 'precision', 'engine'), _AS_IN_RUN),
     'controls': 'none'}
 
 def transfer_parser() -> ArgumentParser:
@@ -82,8 +83,8 @@ def _check_description(args, source):
     for flag, value in true.items():
         asked = getattr(args, flag)
         if asked not in (None, value):
-            raise ValueError(f"--{flag} {as_text(asked)}: the tickets of '{source.path}' were found "
-                             f'with {flag} {as_text(value)}; leave it out')
+            raise ValueError(f"--{flag} {shown(asked)}: the tickets of '{source.path}' were found "
+                             f'with {flag} {shown(value)}; leave it out')
 
 # %% ../../nbs/api/26d_transfer.ipynb #16d00012
 _FIXED = 'from dataset1 dataset2 part1 part2 cycle adapt sparsity arch_type prune_type'.split()
@@ -157,7 +158,8 @@ def _transfer(terminal, args):
         return say('\n'.join([_description(chosen), *lines]))
     check_free(args, folder, standing)
     say(_description(chosen), style='bold')
-    execute_with_table(terminal, args, chosen, folder, records, _row, execute_transfer)
+    run = execute_with_table(terminal, args, chosen, folder, records, _row, execute_transfer)
+    say('\n' + '\n'.join(card_lines(run)))
     say(f"\n{'run':<10}{folder.path}\n{'report':<10}{folder.path/'report.html'}")
 
 def colt_transfer(

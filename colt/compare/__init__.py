@@ -41,6 +41,7 @@ def _accuracies(found): return {seed: r.ticket.test_accuracy for seed, r in foun
 
 def _mean(found, name): return sum(getattr(r, name) for r in found.values())/len(found)
 
+# %% ../../nbs/api/23_compare.ipynb #e6421660
 def _compare(found, first):
     "The difference to the first group in words, unless it may come from over a tenth more or fewer weights"
     own, others = _accuracies(found), _accuracies(first)
@@ -71,6 +72,7 @@ def _row(level, name, found):
         'half': half, # half the width of its interval
         'verdict': ''}
 
+# %% ../../nbs/api/23_compare.ipynb #40667ff0
 def table(
     groups:Sequence[Replicates],
     levels:Sequence[float]=LEVELS, # sparsities, 0 to 1; without those that no group has reached
@@ -100,6 +102,7 @@ def format_accuracy(
     if evaluated < seeds: text += f', {evaluated} of {seeds} evaluated'
     return text
 
+# %% ../../nbs/api/23_compare.ipynb #f660245b
 def format_row(
     row:dict[str, Any], # from `table`
 ) -> dict[str, str]: # heading -> text
@@ -146,6 +149,7 @@ def missing(
             if cycles: found.append((run, sorted(cycles)))
     return found
 
+# %% ../../nbs/api/23_compare.ipynb #8692e31d
 def format_missing(
     lacking:Sequence[tuple[RunFolder, list[int]]], # from `missing`
 ) -> str:
@@ -168,11 +172,13 @@ def _values(record):
     if record.agreement: values |= {'agreement': record.agreement.all, 'chance': record.agreement.chance}
     return values | {name: accuracy.test_accuracy for name, accuracy in record.controls.items()}
 
+# %% ../../nbs/api/23_compare.ipynb #04d96959
 def _as_text(value):
     "Text that no spreadsheet takes for a formula"
     text = str(value)
     return f"'{text}" if text.startswith(('=', '+', '-', '@', '\t', '\r')) else text
 
+# %% ../../nbs/api/23_compare.ipynb #e6447ab7
 def save_csv(
     groups:Sequence[Replicates],
     path:str|Path,

@@ -28,6 +28,7 @@ def _seed(run):
     "The seed of the run; of a transfer, the seed of the run that found its tickets"
     return (_source(run) or run).recipe.seed
 
+# %% ../../nbs/api/23b_replicates.ipynb #71a9dd9b
 def _settings(run):
     "All settings of a run except its seed; those of another run are a dict"
     settings = dict(run.recipe.identity)
@@ -70,6 +71,7 @@ def _method(settings):
     if settings['match']: name += ' matched'
     return f"{name} to {settings['dataset']}" if 'from' in settings else name
 
+# %% ../../nbs/api/23b_replicates.ipynb #ea30eb9c
 def _flatten(settings, above=''):
     "Path -> value, with `lr` for a setting, and `match: lr` for the same of the run that is followed"
     found: dict[str, Any] = {}
@@ -79,6 +81,7 @@ def _flatten(settings, above=''):
         else: found[path] = value
     return found
 
+# %% ../../nbs/api/23b_replicates.ipynb #066defdb
 def _differing(groups):
     "Path of each setting in which the groups are not alike -> its value in each; empty where there is none"
     flat = [_flatten(settings) for settings in groups]
@@ -125,6 +128,7 @@ def _fewest(words, others):
             if not any({*some} <= {*other} for other in others): return list(some)
     return []
 
+# %% ../../nbs/api/23b_replicates.ipynb #8e0274a4
 def _distinguish(groups):
     "For each group, the settings that distinguish it from all others, in words"
     differing = _differing(groups)
@@ -134,6 +138,7 @@ def _distinguish(groups):
     if len(long) == 1: long[0].clear() # the only one that needs many: it has nothing special
     return chosen
 
+# %% ../../nbs/api/23b_replicates.ipynb #b97fc72c
 def _append_to_twins(names, words):
     "The names, each with its word if another group has the same name"
     return [f'{name}, {word}' if names.count(name) > 1 else name for name, word in zip(names, words)]
@@ -158,6 +163,7 @@ def _tested_on(run):
     return {'dataset': run.recipe.dataset, 'classes': classes, 'images': about['data'].get('test'),
             'tested': f'classes {partition}'}
 
+# %% ../../nbs/api/23b_replicates.ipynb #c11e444f
 def _check_data(a, b):
     "Raise `ValueError` unless both runs were tested on the same images"
     first, second = _tested_on(a), _tested_on(b)

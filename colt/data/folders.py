@@ -31,12 +31,21 @@ def _list_classes(folder, places, others=()):
     names = {place: _list_files(folder/place) for place in places}
     found = {place: [f'{place}/{n}' for n in names[place] if _is_picture(n)] for place in places}
     unread = [folder/place/n for place in places for n in names[place] if not _is_picture(n)]
-    _warn_of_others([*others, *unread])
     empty = [place for place in places if not found[place]]
+    if len(empty) == len(places) and any(path.is_dir() for path in unread): raise _no_classes(folder, places)
+    _warn_of_others([*others, *unread])
     if empty: raise _no_pictures(folder, empty)
     return list(found.values())
 
 # %% ../../nbs/api/00e_folders.ipynb #a0f68298
+def _no_classes(folder, places):
+    "The folders hold folders: of classes, or of a collection that is divided in other words"
+    names = ', '.join(name for names in _PURPOSES.values() for name in names)
+    first = folder/places[0]
+    return ValueError(f"'{first}' has no pictures, but folders in it: if these are the classes, or train and test, "
+                      f"name '{first}'; if '{folder}' is divided already, the names of its folders "
+                      f'must be some of {names}')
+
 def _no_pictures(folder, empty):
     path = folder/empty[0]
     wrong = 'has no pictures' if path.is_dir() else 'is missing'
@@ -46,13 +55,17 @@ def _no_pictures(folder, empty):
 
 # %% ../../nbs/api/00e_folders.ipynb #e0f01002
 def _warn_of_others(paths):
-    "Warn of files with other endings than those of pictures, and of folders within class folders"
-    folders = [path for path in paths if path.is_dir()]
-    files = [path for path in paths if not path.is_dir()]
+    "Warn of pictures in no class folder, files with other endings, folders in class folders, and hidden ones"
+    hidden = [path for path in paths if path.name[0] == '.']
+    folders = [path for path in paths if path.is_dir() and path not in hidden]
+    loose = [path for path in paths if not path.is_dir() and _is_picture(path.name)]
+    files = [path for path in paths if not path.is_dir() and path not in loose]
     if files:
         counts = Counter(ending_of(path) or 'no ending' for path in files)
         endings = ', '.join(f'{ending} {n:,}' for ending, n in sorted(counts.items()))
         _warn_of('file', files, f'their endings are not read ({endings})')
+    if loose: _warn_of('picture', loose, 'pictures are read from the class folders alone')
+    if hidden: _warn_of('folder', hidden, 'names that begin with a dot are hidden')
     if folders: _warn_of('folder', folders, 'pictures are read from the class folders alone')
 
 def _warn_of(what, paths, why):
@@ -67,6 +80,11 @@ def _make_images(folder, found, classes, side):
     return Images(ImageFiles(os.path.abspath(folder), names, side), y, tuple(classes))
 
 # %% ../../nbs/api/00e_folders.ipynb #e0f01004
+def _hidden_classes(folder):
+    "The hidden folders that have pictures; Jupyter's own copies are none"
+    hidden = [p for p in sorted(folder.iterdir()) if p.name[0] == '.' and p.is_dir()]
+    return [p for p in hidden if p.name != '.ipynb_checkpoints' and any(map(_is_picture, _list_files(p)))]
+
 def _class_folders(path):
     "The names of the class folders, and the paths of what else is in the folder; raise `ValueError` for none"
     if not isinstance(path, str|os.PathLike):
@@ -76,7 +94,7 @@ def _class_folders(path):
                          'name one that holds a folder of pictures for each class')
     found = [Path(path)/name for name in _list_files(Path(path))]
     classes = [p.name for p in found if p.is_dir()]
-    if classes: return classes, [p for p in found if not p.is_dir()]
+    if classes: return classes, [p for p in found if not p.is_dir()] + _hidden_classes(Path(path))
     raise ValueError(f"'{path}' has no folders; "
                      'there must be one for each class, with its pictures in it')
 

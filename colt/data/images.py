@@ -21,6 +21,8 @@ from .seeds import generator
 Shape = tuple[int, int, int] # of an image: channels, height, width
 
 # %% ../../nbs/api/00b_images.ipynb #212e06f4
+def _pick(x, y, i): return x.index_select(0, i.to(x.device)), y.index_select(0, i.to(y.device))
+
 @dataclass(frozen=True)
 class Images:
     "Labelled images: bytes in memory, or files that are decoded batch by batch"
@@ -49,7 +51,7 @@ class Images:
         zooms:Iterable[Tensor]|None=None, # for files: the numbers of `zoom_box` for each batch, (k, 4)
     ) -> Iterator[tuple[Tensor, Tensor]]: # uint8 (k, channels, height, width) and int64 labels
         "One batch after another, in this order; raise `CorruptImage` for a picture that can't be decoded"
-        if isinstance(self.x, Tensor): return ((self.x[i], self.y[i]) for i in order)
+        if isinstance(self.x, Tensor): return (_pick(self.x, self.y, i) for i in order)
         order = list(order)
         return zip(self.x.batches(order, zooms), (self.y[i] for i in order), strict=True)
 

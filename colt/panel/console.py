@@ -19,7 +19,7 @@ from ..results import Progress
 # %% ../../nbs/api/25f_console.ipynb #8624ae7e
 _PROGRESS = ('cycle {0.cycle} · {partition} · epoch {0.epoch} of {0.epochs} · '
              '{doing}batch {0.step} of {0.steps} · loss {0.loss:.3f} '
-             '<progress value="{0.share:.3f}"></progress>')
+             '<progress aria-label="of this training" value="{0.share:.3f}"></progress>')
 _OVERLAP = 'mask overlap {0.all:.3f} (by chance {0.chance:.3f})'
 _ACCURACY = '<span class="colt-nowrap">{} {:.2f} %</span>'
 
@@ -83,9 +83,12 @@ def _row(*children): return widgets.HBox(children).add_class('colt-row')
 def _button(label, icon, tip):
     return widgets.Button(description=label, icon=icon, tooltip=tip, layout=dict(width='auto'))
 
+def _toggle(label, icon, tip):
+    return widgets.ToggleButton(description=label, icon=icon, tooltip=tip, layout=dict(width='auto'))
+
 def _selector(kind, label, width, **more):
-    look = dict(style=dict(description_width='64px'), layout=dict(flex=f'1 1 {width}px'))
-    return kind(description=label, **look, **more)
+    layout = dict(flex=f'1 1 {width}px', min_width='0', max_width='100%')
+    return kind(description=label, style=dict(description_width='64px'), layout=layout, **more)
 
 # %% ../../nbs/api/25f_console.ipynb #9f4c8442
 _NOTICE = '<div role="alert" class="colt-notice{}">{}&nbsp;</div>'
@@ -98,24 +101,34 @@ class Console:
         self.play = _button('Play', 'play', 'Train and prune until the target is reached')
         self.pause = _button('Pause', 'pause', 'Pause after the current batch')
         self.stop = _button('Stop', 'stop', 'Discard the current cycle; completed cycles are kept')
+        self.start_again = _button('Start again', 'refresh', 'Begin a run of these settings with another seed')
+        self.replay = _button('Replay', 'backward', 'Show the finished cycles again, one after the other')
+        self.go_further = _button('Go further', 'forward', 'Raise the target, and continue: half of the weights go')
         self.train_ticket = _button(
             'Train the ticket', 'graduation-cap',
             'Train the ticket of the selected cycle on the whole task. '
             'Not for a network of your own: its head can not be replaced')
+        self.scan = _button('Scan the layers', 'th', 'Prune one layer of the trained ticket at a time')
         self.save_ticket = _button('Save ticket', 'save', 'Write the ticket of the selected cycle to a file')
         self.save_figure = _button('Save figure', 'image', 'Write the figure as a page, and as a picture if possible')
         self.cycle = _selector(widgets.IntSlider, 'cycle', 240, max=0)
         self.layer = _selector(widgets.Dropdown, 'layer', 150)
         self.baselines = _selector(widgets.Dropdown, 'baseline', 150, options=[('none', '')])
+        self.all_plots = _toggle('All plots', 'th-large', 'Show the votes and one layer, too')
+        self.pinned = _toggle('Keep in sight', 'thumb-tack', 'Keep the panel at the top of the page')
         self.file = widgets.Text(placeholder='file for the ticket', layout=dict(flex='1 1 220px'))
         self.status = widgets.HTML().add_class('colt-status')
         self.notice, self.costs, self.code = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        run = [self.step, self.play, self.pause, self.stop, self.train_ticket]
+        self.preview, self.scanned = widgets.HTML(), widgets.HTML()
+        run = [self.step, self.play, self.pause, self.stop]
+        run += [self.start_again, self.replay, self.go_further, self.train_ticket, self.scan]
         save = [self.save_ticket, self.save_figure]
         self.buttons = [*run, *save]
         self.selectors = [self.cycle, self.layer, self.baselines]
-        self.box = widgets.VBox([_row(*run), self.status, self.notice, _row(*self.selectors)])
-        self.footer = widgets.VBox([self.costs, _row(self.file, *save), self.code])
+        self.box = widgets.VBox([_row(*run), self.status, self.notice])
+        self.selection = _row(*self.selectors, self.all_plots, self.pinned)
+        below = [self.scanned, self.costs, _row(self.file, *save), self.code]
+        self.footer = widgets.VBox(below).add_class('colt-footer')
 
     def show_notice(self, text:str):
         "Show a line of text under the status"
@@ -128,10 +141,10 @@ class Console:
     @property
     def at_end(self) -> bool: return self.cycle.value == self.cycle.max # whether the slider is at its last cycle
 
-    def set_cycles(self, cycles:int):
-        "Give the slider so many cycles; if it was at its last one, it moves to the new last one"
+    def set_cycles(self, last:int): # number of the last finished cycle
+        "Let the slider end at this cycle; if it was at its end, it moves to the new one"
         follow = self.at_end
-        self.cycle.max = max(0, cycles - 1)
+        self.cycle.max = last
         if follow: self.cycle.value = self.cycle.max
 
 # %% ../../nbs/api/25f_console.ipynb #9f4c8443

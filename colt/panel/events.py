@@ -8,13 +8,18 @@ __all__ = ['ending_text', 'show_settings', 'handle']
 # %% ../../nbs/api/25h_events.ipynb #74f31cf8
 from .form import show_error
 from .live_figure import Curve
-from .session import Session, hints
+from .session import Session, answers, hints
 from .view import View, renew_output, set_buttons, show_run, status
 from ..plot import save_report
+from ..plot.preview import answer_rows, samples, scan_table
 from ..records import Record, collapse_of
 from ..results import Progress
+from ..sensitivity import Sensitivity
 
 # %% ../../nbs/api/25h_events.ipynb #73e71420
+_AGAIN = 'Start again takes another seed; Replay shows the cycles again.'
+_FURTHER = f'Go further raises it. {_AGAIN}'
+
 def ending_text(session:Session) -> str: # empty if the run has not ended
     "Why the run has ended, and how to continue it"
     ending = session.ending
@@ -24,7 +29,7 @@ def ending_text(session:Session) -> str: # empty if the run has not ended
     text = 'Target sparsity reached.' if is_target else f'Finished: {ending}.'
     obstacle = collapse_of(session.records[-1])
     if obstacle: return f'{text} The run can not go further: {obstacle}.'
-    return f'{text} Raise it to continue, or start a new run.' if is_target else text
+    return f'{text} {_FURTHER if is_target else _AGAIN}'
 
 def _idle_text(session, worker):
     "Why nothing is training"
@@ -58,6 +63,16 @@ def _add_losses(view, progress):
         view.curves = {partition.name: Curve() for partition in view.session.plan().partitions}
     view.curves.setdefault(progress.partition, Curve()).add(progress)
 
+def _show_answers(view, progress):
+    "After a validation: what the network says about a few images, as often as the timers allow"
+    partitions = {partition.name: partition for partition in view.session.plan().partitions}
+    name = progress.partition
+    if name not in partitions or (name in view.answers and not view.timers.due('answers')): return
+    with view.timers.limit('answers', .01, .5):
+        images = samples(partitions[name].valid)
+        view.answers[name] = images, answers(view.session, name, images)
+        view.console.preview.value = answer_rows({n: view.answers[n] for n in partitions if n in view.answers})
+
 def _show_batch(view:View, progress:Progress):
     "Update text and losses, as often as the timers allow"
     timers, is_first = view.timers, view.progress is None
@@ -74,7 +89,7 @@ def _show_idle(view:View, state:str):
     "Show that the worker is paused or has ended, and why"
     console = view.console
     view.session.find(view.recipe) # its folder may be gone, or have more cycles
-    console.set_cycles(len(view.records))
+    console.set_cycles(view.numbers[-1] if view.numbers else 0)
     view.show_text()
     show = console.show_error if state == 'failed' else console.show_notice
     show(_idle_text(view.session, view.worker))
@@ -84,18 +99,22 @@ def _show_idle(view:View, state:str):
 
 def handle(
     view:View,
-    event:Progress|Record|str, # a batch, a finished cycle, or a state
+    event:Progress|Record|Sensitivity|str, # a batch, a finished cycle, a scan, or a state
 ):
     "Show what the worker reports; called in its thread"
     if isinstance(event, Progress):
-        _add_losses(view, event)
-        is_batch = event.accuracy is None # else a complete validation, which is only a point of the curve
+        if event.doing != 'evaluation': _add_losses(view, event) # a scan has no curve
+        is_batch = event.accuracy is None # else a complete validation, which is a point of the curve
         if is_batch: _show_batch(view, event)
+        else: _show_answers(view, event)
+    elif isinstance(event, Sensitivity):
+        view.console.scanned.value = scan_table(event.accuracy, event.shares, event.layers)
     elif isinstance(event, Record):
-        view.console.set_cycles(len(view.records))
+        view.console.set_cycles(event.cycle)
         if len(view.records) == 1: show_run(view)
         elif not view.worker.once and view.timers.due('figure'): view.draw() # a single step is drawn at its end
     elif event == 'running':
         view.console.show_notice('')
+        view.form.open.value = False
         set_buttons(view)
     else: _show_idle(view, event)

@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 from anywidget import AnyWidget
 from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
-from traitlets import Instance, Unicode
+from traitlets import Bool, Instance, Unicode
 
 from ..plot import CONFIG, loss_traces
 from ..results import Progress
@@ -73,6 +73,7 @@ class LiveFigure(AnyWidget):
     _esm = (files('colt.panel')/'live_figure.js').read_text('utf-8').replace('CONFIG', json.dumps(CONFIG))
     program = Instance(Program).tag(sync=True, **widgets.widget_serialization)
     shown = Instance(FigureModel).tag(sync=True, **widgets.widget_serialization)
+    all_plots = Bool(False).tag(sync=True) # whether the page shows all panels, or the first three
     figure = go.Figure()
     loss_count = 0 # how many traces, the first ones, show the losses of the current training
 

@@ -9,6 +9,7 @@ __all__ = ['status', 'set_buttons', 'View', 'show_run', 'shown_cycle', 'run_figu
 import threading
 from contextlib import suppress
 from functools import cache
+from html import escape
 from importlib import import_module
 from importlib.resources import files
 from typing import Any
@@ -20,9 +21,11 @@ from plotly.graph_objects import Figure
 from .console import Console, copies, costs_table, progress_text, record_text, set_options
 from .form import Form
 from .live_figure import Curve, LiveFigure, Timers
-from .session import Session, as_text, size_of
+from .outlook import step_text
+from .session import Session, as_text, further_target, partitions_here, size_of
 from .worker import Worker
 from ..plot import cycle_figure, animate_run
+from ..plot.preview import image_rows, network_drawing, samples
 from ..recipe import Recipe
 from ..records import Record, RunFolder
 from ..results import Progress
@@ -59,18 +62,24 @@ def set_buttons(view:'View'):
         idle, possible = not worker.busy, not view.problem
         if idle: has_next = possible and view.session.ending is None
         else: has_next = worker.state == 'paused' or worker.work == view.session.work # else it trains a ticket
+        further = idle and possible and further_target(view.session) is not None
         untrained = record is not None and record.ticket is None and view.session.net is None
         view.form.set_enabled(idle)
         console.step.disabled = console.play.disabled = not has_next
         console.pause.disabled = worker.state != 'running'
         console.stop.disabled = idle
+        console.start_again.disabled = record is None or not (idle and possible)
+        console.replay.disabled = not idle or len(view.session.records) < 2
+        console.go_further.disabled = not further
         console.save_ticket.disabled = console.save_figure.disabled = record is None
+        has_model = record is not None and 'models' in record.files and view.session.net is None
+        console.scan.disabled = not (idle and has_model)
         console.train_ticket.disabled = not (possible and idle and untrained)
 
 # %% ../../nbs/api/25g_view.ipynb #0b30ea45
 def _draw(view:'View'):
     "Draw the figure and the table of costs"
-    session, console, n = view.session, view.console, view.console.cycle.value
+    session, console, n = view.session, view.console, view.index
     curves = {}
     if view.shows_training: curves = {name: curve.columns() for name, curve in dict(view.curves).items()}
     _, image = size_of(session)
@@ -87,6 +96,31 @@ def _warm_up():
         for name in 'torch._dynamo', 'sklearn.datasets': import_module(name)
     threading.Thread(target=load).start()
 
+# %% ../../nbs/api/25g_view.ipynb #25g00003
+def _stop_at(numbers, old, new):
+    "The cycle at which a slider stops that is moved from `old` to `new`: the next finished one in this direction"
+    beyond = [number for number in numbers if number >= new] if new > old else []
+    return min(beyond) if beyond else max((number for number in numbers if number <= new), default=numbers[0])
+
+def _box(view):
+    style = widgets.HTML(f"<style>{(files('colt.panel')/'panel.css').read_text('utf-8')}</style>")
+    console, form = view.console, view.form
+    parts = [console.box, form.box, console.preview, console.selection, view.live, console.footer]
+    box = widgets.VBox([style, *parts])
+    return box.add_class('colt-lab')
+
+def _connect(view):
+    "All plots are shown by the page alone; *Keep in sight* changes the style of the panel; the slider stops at cycles"
+    console = view.console
+    def pin(change):
+        if change['new']: view.box.add_class('colt-pinned')
+        else: view.box.remove_class('colt-pinned')
+    def move(change):
+        if view.records: console.cycle.value = _stop_at(view.numbers, change['old'], change['new'])
+    widgets.jslink((console.all_plots, 'value'), (view.live, 'all_plots'))
+    console.pinned.observe(pin, 'value')
+    console.cycle.observe(move, 'value')
+
 # %% ../../nbs/api/25g_view.ipynb #88edbc8d
 class View:
     "What is seen of a run: fields, buttons, text and a figure"
@@ -100,9 +134,9 @@ class View:
         self.console, self.live = Console(), LiveFigure()
         self.timers, self.lock = Timers(), threading.RLock()
         self.curves: dict[str, Curve] = {} # partition name -> losses of the training
-        style = widgets.HTML(f"<style>{(files('colt.panel')/'panel.css').read_text('utf-8')}</style>")
-        self.box = widgets.VBox([style, form.box, self.console.box, self.live, self.console.footer])
-        self.box.add_class('colt-lab')
+        self.answers: dict[str, Any] = {} # partition name -> validation images, and what its network says
+        self.box = _box(self)
+        _connect(self)
         for selector in self.console.selectors: selector.observe(self._selected, 'value')
 
     @property
@@ -114,8 +148,14 @@ class View:
 
     @property
     def record(self) -> Record|None: # of the selected cycle
-        if not self.records: return None
-        return self.records[min(self.console.cycle.value, len(self.records) - 1)]
+        return self.records[self.index] if self.records else None
+
+    @property
+    def numbers(self) -> list[int]: return [record.cycle for record in self.records] # of the finished cycles
+
+    @property
+    def index(self) -> int: # of the selected cycle among the finished ones
+        return max((i for i, number in enumerate(self.numbers) if number <= self.console.cycle.value), default=0)
 
     @property
     def shows_training(self) -> bool: # rather than a finished cycle
@@ -155,18 +195,31 @@ class View:
         if 'draw' not in self.timers.waiting: self.timers.later('draw', .03, self.draw)
 
 # %% ../../nbs/api/25g_view.ipynb #4f8f5a6c
+def _show_preview(view):
+    "Before the first cycle: what Step will do, the network, and images of each partition"
+    session = view.session
+    try: partitions = partitions_here(session)
+    except (OSError, ValueError): partitions = [] # Step will say why
+    if session.records or view.worker.busy or not partitions: return
+    text = escape(step_text(session.recipe, [partition.name for partition in partitions]))
+    shown = image_rows({partition.name: samples(partition.valid) for partition in partitions[:6]})
+    drawing = network_drawing(session.cycle(0).mask)
+    view.console.preview.value = f'<div class="colt-preview"><p>{text}</p>{shown}{drawing}</div>'
+
 def show_run(view:View):
     "Select the last cycle of the run of the settings, and draw it"
     session, console = view.session, view.console
     layers = session.records[0].layers if session.records else session.cycle(0).mask
     others = _other_runs(session)
-    console.set_cycles(len(session.records))
+    console.set_cycles(view.numbers[-1] if view.numbers else 0)
     console.cycle.value = console.cycle.max
     set_options(console.layer, [(name.removesuffix('.weight'), name) for name in layers])
     set_options(console.baselines, [('none', ''), *zip(others, others)])
     matched = _matched(session, others)
     if matched: console.baselines.value = matched
     console.code.value = copies(*as_text(session))
+    if not view.worker.busy: console.preview.value = console.scanned.value = ''
+    if not session.records: view.timers.later('preview', .05, lambda: _show_preview(view))
     view.draw()
 
 # %% ../../nbs/api/25g_view.ipynb #057aa960

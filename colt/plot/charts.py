@@ -33,6 +33,7 @@ def _sparsities(records):
         if far and place <= high: marks[place] = words
     return Axis(-.02*high, high, marks, 'sparsity: share of the prunable weights that is pruned')
 
+# %% ../../nbs/api/24j_charts.ipynb #14de1719
 def _cycles(records):
     last = max(r.cycle for r in records)
     marks = {n: words for n, words in round_marks(0, max(last, 1), 8).items() if n == int(n)}
@@ -59,6 +60,7 @@ def _accuracy_points(records, results, images):
         points.append(Point(r.cycle, sparsity_place(r.sparsity), accuracy, text, *ends))
     return points
 
+# %% ../../nbs/api/24j_charts.ipynb #a525f4d0
 def _partition_lines(records):
     "The accuracies of the networks of the partitions; none if a single one learns what the tickets learn"
     names = [partition.name for partition in records[0].partitions]
@@ -80,6 +82,7 @@ def _ticket_lines(records, images):
     points = _accuracy_points(records, [r.ticket for r in records], images)
     return [*lines, Line('ticket', points, ALL, width=3.)] if points else lines
 
+# %% ../../nbs/api/24j_charts.ipynb #f103ee08
 def _dense_line(records, axis):
     "The accuracy of the dense network, across the chart"
     first = records[0]
@@ -99,6 +102,7 @@ def _percent_axis(lines):
     marks = {place/100: f'{label} %' for place, label in round_marks(low, high).items()}
     return Axis(low/100, high/100 + .004, marks, '')
 
+# %% ../../nbs/api/24j_charts.ipynb #2449008a
 def accuracy_chart(
     records:Sequence[Record],
     images:int|None=None, # test images of the tickets; without them, there are no intervals
@@ -118,6 +122,7 @@ def accuracy_chart(
 
 # %% ../../nbs/api/24j_charts.ipynb #24e0001c
 CIVIDIS = '#00224e #123570 #3b496c #575d6d #707173 #8a8678 #a59c74 #c3b369 #e1cc55 #fee838'.split()
+
 _LOWEST = .001 # the share that has the darkest colour
 
 def _cividis(share):
@@ -127,6 +132,7 @@ def _cividis(share):
     ends = [[int(color[i:i + 2], 16) for i in (1, 3, 5)] for color in CIVIDIS[below:below + 2]]
     return '#' + ''.join(f'{round(a + (b - a)*(place - below)):02x}' for a, b in zip(*ends))
 
+# %% ../../nbs/api/24j_charts.ipynb #e55128df
 def _percent(share):
     "A share with two or three digits"
     return f'{100*share:.3g} %' if share < .9995 else f'{100*share:.0f} %'
@@ -136,6 +142,22 @@ def _every(records, most):
     step = ceil(len(records)/most)
     return records[::-step][::-1], step
 
+# %% ../../nbs/api/24j_charts.ipynb #9b279716
+def _cell(record, name, x, y, width, height):
+    "A layer in a cycle"
+    kept = 1 - record.layers[name]
+    text = tag('title', f'{short_name(name)}, cycle {record.cycle}: {_percent(kept)} kept')
+    return tag('rect', text, x=x, y=y, width=width - 1, height=height - 1, fill=_cividis(kept))
+
+def _kept_row(records, name, x, y, width, height):
+    "A layer: its name, a cell for each cycle, and what the last one keeps"
+    label, middle = short_name(name), y + height/2 + 4
+    shown = label if len(label) <= 16 else f'…{label[-15:]}'
+    title = tag('g', tag('title', label), text_at(shown, x - 8, middle, 'end'))
+    cells = [_cell(r, name, x + i*width, y, width, height) for i, r in enumerate(records)]
+    return [title, *cells, text_at(_percent(1 - records[-1].layers[name]), WIDTH - 50., middle, 'start', 'ink')]
+
+# %% ../../nbs/api/24j_charts.ipynb #b612b67d
 def kept_chart(
     records:Sequence[Record],
 ) -> Chart|None: # None for a single cycle, or if nothing can be pruned
@@ -147,12 +169,7 @@ def kept_chart(
     left = min(130., 7*max(map(len, labels)) + 12)
     high, wide = max(14., min(30., 150/len(layers))), (WIDTH - left - 56)/len(columns)
     parts = []
-    for row, (name, label) in enumerate(zip(layers, labels)):
-        middle = 6 + (row + .5)*high + 4
-        shown = label if len(label) <= 16 else f'…{label[-15:]}'
-        parts.append(tag('g', tag('title', label), text_at(shown, left - 8, middle, 'end')))
-        parts += [_cell(r, name, left + i*wide, 6 + row*high, wide, high) for i, r in enumerate(columns)]
-        parts.append(text_at(_percent(1 - columns[-1].layers[name]), WIDTH - 50., middle, 'start', 'ink'))
+    for row, name in enumerate(layers): parts += _kept_row(columns, name, left, 6 + row*high, wide, high)
     bottom = 6 + high*len(layers)
     every = ceil(len(columns)/12)
     for i, r in list(enumerate(columns))[::-every]:
@@ -163,12 +180,6 @@ def kept_chart(
     if step > 1: reading += f' Of every {step} cycles one is drawn.'
     drawing = svg(*parts, height=bottom + 40, label='Share of the weights that each layer keeps, by cycle')
     return Chart('Weights kept, layer by layer', reading, drawing)
-
-def _cell(record, name, x, y, width, height):
-    "A layer in a cycle"
-    kept = 1 - record.layers[name]
-    text = tag('title', f'{short_name(name)}, cycle {record.cycle}: {_percent(kept)} kept')
-    return tag('rect', text, x=x, y=y, width=width - 1, height=height - 1, fill=_cividis(kept))
 
 # %% ../../nbs/api/24j_charts.ipynb #24e0001f
 def overlap_chart(
@@ -188,6 +199,7 @@ def overlap_chart(
     drawing = line_chart(lines, *axes, 'Mask overlap against the cycles')
     return Chart('Mask overlap of the votes', reading, drawing, lines[::-1])
 
+# %% ../../nbs/api/24j_charts.ipynb #d635c9b6
 def run_charts(
     records:Sequence[Record],
     images:int|None=None, # test images of the tickets, if they are known
@@ -210,6 +222,13 @@ def _comparison_line(i, line, number, unit):
     width = 1. if line.why else 2.5
     return Line(line.name, points, COLORS[i % len(COLORS)], mark, DASHES[i % len(DASHES)], width, band=True)
 
+# %% ../../nbs/api/24j_charts.ipynb #cab69884
+_READINGS = {
+    '%': 'Further to the right, more weights are pruned. A band is the 95\u00a0% interval of a mean over seeds; '
+         'single seeds have open marks.',
+    'pruning rounds': 'How many rounds a method needs to get so sparse.',
+    'images': 'How many images all trainings together have seen until then.'}
+
 def comparison_charts(
     groups:Sequence[Replicates], # from `colt.compare.group_replicates`
 ) -> list[Chart]: # without those that have nothing to show
@@ -228,9 +247,3 @@ def comparison_charts(
         chart = line_chart(lines, _sparsities(records), Axis(low, high, marks, ''), title)
         charts.append(Chart(title, _READINGS[unit], chart, lines))
     return charts
-
-_READINGS = {
-    '%': 'Further to the right, more weights are pruned. A band is the 95\u00a0% interval of a mean over seeds; '
-         'single seeds have open marks.',
-    'pruning rounds': 'How many rounds a method needs to get so sparse.',
-    'images': 'How many images all trainings together have seen until then.'}

@@ -24,6 +24,7 @@ PANELS: dict[str, tuple[Callable[[Record], float|None], str, str]] = { # title: 
     'Pruning rounds': (lambda record: record.cycle, 'g', 'pruning rounds'),
     'Images trained on so far': (lambda record: record.samples_seen, ',.0f', 'images')}
 
+# %% ../../nbs/api/24h_comparison.ipynb #61076cb2
 class GroupPoint(NamedTuple):
     "A mean over seeds, or the value of a seed"
     cycle: int
@@ -85,6 +86,7 @@ def _style(i, single):
         marker_size=8,
         marker_symbol=f'{symbol}-open' if single else symbol)
 
+# %% ../../nbs/api/24h_comparison.ipynb #a7483b57
 def hover_text(
     line:GroupLine,
     point:GroupPoint, # of this line
@@ -112,6 +114,7 @@ def _line_trace(i, line, number, unit):
     if not line.why: trace.error_y = dict(array=error_bars, thickness=1.5)
     return trace
 
+# %% ../../nbs/api/24h_comparison.ipynb #a0578a7a
 def _band(i, points):
     "The intervals of means, from cycles that follow one another"
     x = [sparsity_place(point.sparsity) for point in points]
@@ -131,6 +134,7 @@ def _traces(i, group, value, number, unit):
         traces.append(_line_trace(i, line, number, unit))
     return [trace.update(legendgroup=group.name, showlegend=False) for trace in traces]
 
+# %% ../../nbs/api/24h_comparison.ipynb #1b142bf7
 def _legend_entry(i, group):
     few = not _has_interval(group)
     size = f'{group.size}: too few seeds' if few else group.size

@@ -36,6 +36,12 @@ def lines(
     return found
 
 # %% ../../nbs/api/24b_forecast.ipynb #3a86e1f5
+def _cycles_to_one_weight(unpruned, kept):
+    if kept == unpruned: return inf
+    if kept == 0: return 0.
+    return log(kept)/log(unpruned/kept)
+
+# %% ../../nbs/api/24b_forecast.ipynb #6fe1239d
 def in_danger(
     record:Record,
     within:float=3, # cycles
@@ -48,11 +54,7 @@ def in_danger(
         if cycles < within and not is_bias(name): found[name] = cycles
     return found
 
-def _cycles_to_one_weight(unpruned, kept):
-    if kept == unpruned: return inf
-    if kept == 0: return 0.
-    return log(kept)/log(unpruned/kept)
-
+# %% ../../nbs/api/24b_forecast.ipynb #61e8602f
 def warning(
     records:Sequence[Record],
 ) -> str: # empty if there is nothing to warn of

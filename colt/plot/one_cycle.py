@@ -32,6 +32,7 @@ def curves_of(
         curves[partition.name] = {name: partition.history.get(column, []) for name, column in columns.items()}
     return curves
 
+# %% ../../nbs/api/24f_one_cycle.ipynb #d53e548f
 def loss_traces(
     curves:Curves,
 ) -> list[go.Scatter]: # two for each partition
@@ -51,14 +52,15 @@ def loss_traces(
 # %% ../../nbs/api/24f_one_cycle.ipynb #00bceffe
 def _draw_losses(fig, record, curves):
     "The losses of a network that trains now, or those in the record"
-    x = {}
+    x, title = {}, 'Cross-entropy loss, in training'
     if curves is None:
+        title = f'Cross-entropy loss by epoch, in cycle {record.cycle}'
         curves = curves_of(record)
         longest = max((partition.epochs for partition in record.partitions), default=0)
         if longest <= 12: x = dict(dtick=1) # no marks between epochs
     subtitle = partition_key(list(curves))
     if curves: subtitle += ' ◆ validation'
-    draw_panel(fig, 'losses', loss_traces(curves), 'Cross-entropy loss by epoch', subtitle, x, dict(rangemode='tozero'))
+    draw_panel(fig, 'losses', loss_traces(curves), title, subtitle, x, dict(rangemode='tozero'))
 
 # %% ../../nbs/api/24f_one_cycle.ipynb #93599a34
 _TILES = {'visible': False, 'constrain': 'domain', 'constraintoward': 'left'}
@@ -81,6 +83,14 @@ def _draw_magnitudes(fig, cycle, layer):
     draw_panel(fig, 'magnitudes', traces, f'{short_name(layer)}: unpruned weights by |w|', subtitle)
 
 # %% ../../nbs/api/24f_one_cycle.ipynb #76849b2d
+def _frame(record, number):
+    "A frame around a cycle, in a panel whose axes have this number"
+    return dict(
+        type='rect', line_color=GREY, line_width=3,
+        x0=record.cycle - .5, x1=record.cycle + .5, xref=f'x{number}',
+        y0=0, y1=1, yref=f'y{number} domain')
+
+# %% ../../nbs/api/24f_one_cycle.ipynb #fddf56fa
 def draw_cycle(
     record:Record,
     curves:Curves|None=None, # this and the rest as in `cycle_figure`
@@ -103,14 +113,15 @@ def draw_cycle(
     if record.partitions: fig.update_layout(shapes=[_frame(record, number) for number in by_cycle])
     return fig
 
-def _frame(record, number):
-    "A frame around a cycle, in a panel whose axes have this number"
-    return dict(
-        type='rect', line_color=GREY, line_width=3,
-        x0=record.cycle - .5, x1=record.cycle + .5, xref=f'x{number}',
-        y0=0, y1=1, yref=f'y{number} domain')
-
 # %% ../../nbs/api/24f_one_cycle.ipynb #5e760cc4
+def _untrained(cycle):
+    "The record of a cycle without trained networks; it has the names of the layers"
+    layers = dict.fromkeys(cycle.mask if cycle else (), 0.)
+    return Record(
+        cycle=0, sparsity=0., prune_rate=None, layers=layers, votes=None, kept=None, agreement=None, partitions=(),
+        samples_seen=0, seconds=0., ticket=None)
+
+# %% ../../nbs/api/24f_one_cycle.ipynb #52f2e00f
 def cycle_figure(
     run:Run, # a folder or its path, records, or cycles; may be empty, before the first cycle
     n:int=-1, # index of the cycle that is shown
@@ -128,10 +139,3 @@ def cycle_figure(
     fig = draw_run(draw_cycle(record, curves, cycle, layer, image), records, baselines)
     if not records: add_placeholders(fig, ['losses'] if curves else [])
     return fig
-
-def _untrained(cycle):
-    "The record of a cycle without trained networks; it has the names of the layers"
-    layers = dict.fromkeys(cycle.mask if cycle else (), 0.)
-    return Record(
-        cycle=0, sparsity=0., prune_rate=None, layers=layers, votes=None, kept=None, agreement=None, partitions=(),
-        samples_seen=0, seconds=0., ticket=None)

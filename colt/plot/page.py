@@ -30,6 +30,7 @@ PANELS = { # name -> row and column, from 1
     'filters': (4, 1)}
 
 _AXES = {'gridcolor': 'rgba(128,128,128,.25)', 'zeroline': False}
+
 _LAYOUT = {
     'template': None, 'autosize': True, 'barmode': 'stack', 'bargap': .25, 'hovermode': 'closest',
     'margin': {'l': 8, 'r': 8, 't': 72, 'b': 24}, 'showlegend': False, 'font': {'size': 12}}
@@ -46,6 +47,7 @@ def _empty_page(with_filters, layers):
     fig.update_xaxes(_AXES, automargin=True).update_yaxes(_AXES, automargin=False)
     return fig.update_layout(_LAYOUT, height=total + 126)
 
+# %% ../../nbs/api/24e_page.ipynb #2bd94efd
 def empty_page(
     layers:Sequence[str], # names of the layers, which need room at the left
     with_filters:bool, # whether there are panels for the magnitudes and the filters of a layer
@@ -64,7 +66,10 @@ def axes_number(
     axes = fig.get_subplot(*PANELS[panel])
     return axes.xaxis.plotly_name.removeprefix('xaxis') if axes else None
 
+# %% ../../nbs/api/24e_page.ipynb #095b4760
 _ON_PAPER = {'xref': 'paper', 'yref': 'paper', 'showarrow': False}
+
+def _name(fig, panel): return f'{panel} {axes_number(fig, panel)}' # by which a page finds the panel's texts and axes
 
 def draw_panel(
     fig:go.Figure,
@@ -82,7 +87,7 @@ def draw_panel(
     axes = fig.get_subplot(row, col)
     small = f'<span style="font-size:11px">{subtitle or " "}</span>'
     fig.add_annotation(
-        _ON_PAPER, text=f'<b>{title}</b><br>{small}', font_size=13, align='left',
+        _ON_PAPER, name=_name(fig, panel), text=f'<b>{title}</b><br>{small}', font_size=13, align='left',
         x=axes.xaxis.domain[0], y=axes.yaxis.domain[1], xanchor='left', yanchor='bottom', yshift=4)
 
 # %% ../../nbs/api/24e_page.ipynb #091e26e2
@@ -102,7 +107,8 @@ def add_placeholders(
         if panel in filled: continue
         axes = fig.get_subplot(*PANELS[panel])
         x, y = (sum(axis.domain)/2 for axis in (axes.xaxis, axes.yaxis))
-        fig.add_annotation(_ON_PAPER, text=text, x=x, y=y, xanchor='center', yanchor='middle', opacity=.6)
+        fig.add_annotation(
+            _ON_PAPER, name=_name(fig, panel), text=text, x=x, y=y, xanchor='center', yanchor='middle', opacity=.6)
 
 # %% ../../nbs/api/24e_page.ipynb #df55e2ee
 FIRST_ON_TOP = {'autorange': 'reversed', 'type': 'category'} # an axis of layers
@@ -144,6 +150,7 @@ def _draw_survival(fig, records, cycles):
         ticktext=[f'{share} %' for share in kept.colorbar.ticktext])
     draw_panel(fig, 'survival', [kept], 'Weights kept, by layer', warning(records), cycles, FIRST_ON_TOP)
 
+# %% ../../nbs/api/24e_page.ipynb #dc125395
 def draw_run(
     fig:go.Figure, # in which the panels of the cycle are drawn
     records:list[Record],

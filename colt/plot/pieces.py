@@ -13,12 +13,13 @@ from importlib.resources import files
 
 from fastcore.xml import FT
 
-from .card import Fact, percent
+from .card import Fact
 from .charts import CONTROL_COLORS, Chart
 from .run import TRAINED
 from .style import ALL, GREY
 from .svg import as_text, legend, mark_of, shades_style, tag
 from .verdict import Measured, name_of
+from ..wording import percent
 
 # %% ../../nbs/api/24n_pieces.ipynb #24d00005
 def _style():
@@ -35,6 +36,7 @@ def head_of(
     return (tag('meta', charset='utf-8'), tag('meta', name='viewport', content='width=device-width, initial-scale=1'),
             tag('title', title))
 
+# %% ../../nbs/api/24n_pieces.ipynb #aee49ae0
 def page(
     title:str,
     *content:FT|None,
@@ -51,7 +53,7 @@ def frame(
 ) -> str: # HTML
     "The page in a frame, for a notebook"
     size = f'width="100%" height="{height}" style="border: 0"'
-    return f'<iframe srcdoc="{escape(html.decode())}" {size} title="a report"></iframe>'
+    return f'<div><iframe srcdoc="{escape(html.decode())}" {size} title="a report"></iframe></div>'
 
 # %% ../../nbs/api/24n_pieces.ipynb #24d0000a
 def section(
@@ -72,6 +74,7 @@ def tiles(
         tiles.append(tag('div', tag('dt', label), number))
     return tag('dl', *tiles, class_='tiles')
 
+# %% ../../nbs/api/24n_pieces.ipynb #b69c03e7
 def facts_list(
     facts:Mapping[str, str], # label -> text
 ) -> FT:
@@ -79,6 +82,7 @@ def facts_list(
     entries = [tag('div', tag('dt', name), tag('dd', text)) for name, text in facts.items()]
     return tag('dl', *entries, class_='list')
 
+# %% ../../nbs/api/24n_pieces.ipynb #262d79ce
 def table_of(
     head:Sequence[str], # the headings
     rows:Iterable[Iterable[object]],
@@ -99,6 +103,7 @@ def command_line(
     parts = [part for flag in flags for part in (' ', tag('span', f'--{flag}'))]
     return tag('pre', tag('span', first), *parts) if command else None
 
+# %% ../../nbs/api/24n_pieces.ipynb #3a9fa961
 def wide(content:FT) -> FT: return tag('div', content, class_='wide', tabindex='0') # can be scrolled sideways
 
 def chart_section(
@@ -109,6 +114,7 @@ def chart_section(
     return tag('section', tag('h2', chart.title), tag('p', chart.reading, class_='reading'),
                tag('figure', key, chart.drawing), class_='card')
 
+# %% ../../nbs/api/24n_pieces.ipynb #c7c167fa
 def side_by_side(
     charts:Sequence[Chart],
 ) -> FT|None: # None for no charts
@@ -124,6 +130,9 @@ def _look(what):
     if what == 'dense': return ALL, 'circle-open'
     return CONTROL_COLORS.get(what, GREY), TRAINED[what][4] if what in TRAINED else 'x'
 
+def _p_value(p): return '<\u00a00.001' if p < .001 else f'=\u00a0{p:.3f}' if p < .1 else f'=\u00a0{p:.2f}'
+
+# %% ../../nbs/api/24n_pieces.ipynb #2398057d
 def _row(measured:Measured, low, high):
     "An accuracy with its interval, on a scale from `low` to `high`"
     def place(value): return f'{100*(value - low)/(high - low):.1f}%'
@@ -144,8 +153,7 @@ def _row(measured:Measured, low, high):
         'against': [against]}
     return tag('li', *(tag('span', *content, class_=kind) for kind, content in cells.items()))
 
-def _p_value(p): return '<\u00a00.001' if p < .001 else f'=\u00a0{p:.3f}' if p < .1 else f'=\u00a0{p:.2f}'
-
+# %% ../../nbs/api/24n_pieces.ipynb #0074a7c5
 def accuracy_rows(
     measured:Sequence[Measured],
 ) -> FT|None: # None if nothing was measured

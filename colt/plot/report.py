@@ -14,13 +14,14 @@ import plotly.graph_objects as go
 
 from ..compare import LEVELS, MIN_SEEDS, Replicates, differences, missing, format_missing, format_row, table
 from ..files import write_whole
-from .card import Card, card_of, duration, percent
+from .card import Card, card_of, duration
 from .charts import comparison_charts, run_charts
 from .pieces import (
     accuracy_rows, command_line, facts_list, head_of, page, section, side_by_side, table_of, tiles, wide)
 from .svg import as_text, tag
 from .verdict import measured_over_seeds, verdict_in
 from ..records import Record, RunFolder
+from ..wording import percent
 
 # %% ../../nbs/api/24o_report.ipynb #ab000008
 WORDS = {
@@ -41,11 +42,13 @@ def _words():
     entries = [tag('div', tag('dt', word), ': ', tag('dd', text)) for word, text in WORDS.items()]
     return section('Words', tag('dl', *entries), kind='words')
 
+# %% ../../nbs/api/24o_report.ipynb #a749d32c
 def _hero(eyebrow, title, verdict, *more):
     "What is read first"
     said = [tag('p', text, class_='verdict') for text in verdict]
     return tag('header', tag('p', eyebrow, class_='eyebrow'), tag('h1', title), *said, *more, class_='card')
 
+# %% ../../nbs/api/24o_report.ipynb #ebe50c8b
 def _notices(card:Card):
     items = [tag('li', tag('span', text), command_line(command)) for text, command in card.notices]
     return section('What is missing', tag('ul', *items), kind='notice') if items else None
@@ -55,6 +58,7 @@ def _again(card:Card):
     missing = tag('p', 'No command: the network, the images or a setting are given in Python.')
     return section('Make it again', command_line(card.command) or missing, facts_list(card.facts))
 
+# %% ../../nbs/api/24o_report.ipynb #93b7693d
 def _settings(card:Card):
     if not card.settings: return section('Settings', tag('p', 'All settings are the defaults.', class_='note'))
     rows = [(name, *values) for name, values in card.settings.items()]
@@ -71,6 +75,7 @@ def _cycle_row(record:Record):
     if overlap: row |= {'overlap': f'{overlap.all:.3f}', 'by chance': f'{overlap.chance:.3f}'}
     return row | {'images': f'{record.samples_seen:,}', 'time': duration(record.seconds)}
 
+# %% ../../nbs/api/24o_report.ipynb #5462b970
 def _cycles(records:Sequence[Record]):
     "Every number of every cycle"
     rows = [_cycle_row(r) for r in records]
@@ -89,6 +94,7 @@ def _accuracies(card:Card):
     return section('Test accuracy', tag('p', card.ticket, class_='reading'), accuracy_rows(card.measured),
                  tag('p', card.test, class_='note'))
 
+# %% ../../nbs/api/24o_report.ipynb #8e5b8381
 def report_page(
     run:RunFolder,
 ) -> bytes: # HTML
@@ -117,9 +123,11 @@ def save_report(
 _HOW_TO_READ = (
     '± is half the 95 % interval, for three seeds or more. Images and seconds count all trainings from the first '
     'cycle to this one, without evaluations; for a transfer, those of the transfer alone.')
+
 _VERDICTS = {'higher': 'is more accurate than', 'lower': 'is less accurate than',
              'no significant difference': 'shows no significant difference from',
              'too few seeds': 'has too few seeds to compare it with'}
+
 _NUMBERS = 'at', 'seeds', 'pruning rounds', 'sparsity', 'images seen', 'seconds'
 
 def _against_the_first(groups, levels):
@@ -131,6 +139,7 @@ def _against_the_first(groups, levels):
         sentences.append(f"At {100*row['level']:.4g} % sparsity, {name} {words} {groups[0].name}.")
     return sentences
 
+# %% ../../nbs/api/24o_report.ipynb #fea27ea0
 def _group(group:Replicates):
     "The accuracies of a group over its seeds"
     measured = measured_over_seeds(group)
@@ -168,6 +177,7 @@ def comparison_page(
         section('What differs between the recipes', wide(settings)) if other else None,
         _words())
 
+# %% ../../nbs/api/24o_report.ipynb #4b23f0ba
 def save_comparison(
     groups:Sequence[Replicates], # from `colt.compare.group_replicates`
     path:str|Path, # an HTML file

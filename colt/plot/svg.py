@@ -29,6 +29,7 @@ def tag(
         found[key.rstrip('_').replace('_', '-')] = number
     return FT(name, children, found, void_=name in ('meta', 'br'))
 
+# %% ../../nbs/api/24i_svg.ipynb #2f8fed6a
 def as_text(
     *elements:FT,
 ) -> str:
@@ -56,6 +57,7 @@ def shades_style(
     "The rules of a style sheet for these colours"
     return ''.join(f'.c{color[1:]}{{color:{shades[dark]}}}' for color, shades in SHADES.items())
 
+# %% ../../nbs/api/24i_svg.ipynb #4efb85c5
 def _colored(color): return dict(class_=f'c{color[1:]}', color=SHADES[color][0])
 
 # %% ../../nbs/api/24i_svg.ipynb #24e0000d
@@ -85,6 +87,7 @@ class Axis(NamedTuple):
     marks: dict[float, str] # place -> label
     title: str
 
+# %% ../../nbs/api/24i_svg.ipynb #9e36ebd9
 _MARKS = {
     'circle': 'M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0z',
     'square': 'M-3.6,-3.6h7.2v7.2h-7.2z',
@@ -93,7 +96,6 @@ _MARKS = {
     'triangle-down': 'M0,5L4.7,-3.6H-4.7z',
     'cross': 'M-4.4,0H4.4M0,-4.4V4.4',
     'x': 'M-3.5,-3.5L3.5,3.5M-3.5,3.5L3.5,-3.5'}
-_DASHES = {'solid': None, 'dash': '6 4', 'dot': '2 3', 'dashdot': '8 3 2 3'}
 
 def mark_of(
     name:str, # as in `Line`
@@ -103,6 +105,9 @@ def mark_of(
     symbol = name.removesuffix('-open')
     fill = 'var(--card, #fff)' if name.endswith('-open') else 'currentColor'
     return tag('path', d=_MARKS[symbol], fill=fill, stroke='currentColor', stroke_width=1.5, **attributes)
+
+# %% ../../nbs/api/24i_svg.ipynb #038f7a4e
+_DASHES = {'solid': None, 'dash': '6 4', 'dot': '2 3', 'dashdot': '8 3 2 3'}
 
 def _stroke(line, **attributes):
     "How a line is drawn"
@@ -138,7 +143,9 @@ def round_marks(
 
 # %% ../../nbs/api/24i_svg.ipynb #24e0000f
 WIDTH, HEIGHT = 400, 270 # of a chart, in its own units: as pixels on a wide page
+
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 10, 44
+
 _TEXT = dict(font_size=13, font_family='system-ui, sans-serif')
 
 def text_at(
@@ -152,6 +159,7 @@ def text_at(
     shade = {'soft': '#59636e', 'ink': '#1d2329'}[color]
     return tag('text', words, x=x, y=y, text_anchor=at, class_=color, fill=shade, **_TEXT)
 
+# %% ../../nbs/api/24i_svg.ipynb #1cae3c6d
 def _rule(y): return tag('path', d=f'M{LEFT},{y:.1f}H{WIDTH - RIGHT}', class_='rule', stroke='#dfe3e8')
 
 def svg(
@@ -164,33 +172,6 @@ def svg(
                xmlns='http://www.w3.org/2000/svg')
 
 # %% ../../nbs/api/24i_svg.ipynb #24e0002a
-def line_chart(
-    lines:Sequence[Line], # the last one on top
-    x:Axis,
-    y:Axis,
-    label:str, # what a screen reader says
-) -> FT:
-    "Lines with marks and intervals"
-    def across(value): return LEFT + (value - x.low)/(x.high - x.low)*(WIDTH - LEFT - RIGHT)
-    def up(value): return HEIGHT - BOTTOM - (value - y.low)/(y.high - y.low)*(HEIGHT - TOP - BOTTOM)
-    bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
-    parts = []
-    for value, words in y.marks.items():
-        parts += [_rule(up(value)), text_at(words, LEFT - 8, up(value) + 4, 'end')]
-    for value, words in x.marks.items(): parts.append(text_at(words, across(value), bottom + 19))
-    parts.append(text_at(x.title, (LEFT + right)/2, HEIGHT - 4))
-    return svg(*parts, *(_drawn(line, across, up) for line in lines), height=HEIGHT, label=label)
-
-def _drawn(line, across, up):
-    "A line with its marks"
-    parts = []
-    for points in split_at_gaps(line.points):
-        path = 'L'.join(f'{across(p.x):.1f},{up(p.y):.1f}' for p in points)
-        if line.band: parts.append(_band(points, across, up))
-        if len(points) > 1: parts.append(tag('path', d=f'M{path}', **_stroke(line)))
-        if line.mark: parts += [_marked(line, p, across(p.x), up) for p in points]
-    return tag('g', *parts, **_colored(line.color))
-
 def _band(points, across, up):
     "The intervals of points that are joined"
     known = [p for p in points if p.low is not None]
@@ -208,3 +189,32 @@ def _marked(line, point, x, up):
     place = f'translate({x:.1f},{up(point.y):.1f}) scale({_size(line)})'
     parts.append(mark_of(line.mark, transform=place))
     return tag('g', *parts)
+
+# %% ../../nbs/api/24i_svg.ipynb #c69a5b78
+def _drawn(line, across, up):
+    "A line with its marks"
+    parts = []
+    for points in split_at_gaps(line.points):
+        path = 'L'.join(f'{across(p.x):.1f},{up(p.y):.1f}' for p in points)
+        if line.band: parts.append(_band(points, across, up))
+        if len(points) > 1: parts.append(tag('path', d=f'M{path}', **_stroke(line)))
+        if line.mark: parts += [_marked(line, p, across(p.x), up) for p in points]
+    return tag('g', *parts, **_colored(line.color))
+
+# %% ../../nbs/api/24i_svg.ipynb #124c19a2
+def line_chart(
+    lines:Sequence[Line], # the last one on top
+    x:Axis,
+    y:Axis,
+    label:str, # what a screen reader says
+) -> FT:
+    "Lines with marks and intervals"
+    def across(value): return LEFT + (value - x.low)/(x.high - x.low)*(WIDTH - LEFT - RIGHT)
+    def up(value): return HEIGHT - BOTTOM - (value - y.low)/(y.high - y.low)*(HEIGHT - TOP - BOTTOM)
+    bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
+    parts = []
+    for value, words in y.marks.items():
+        parts += [_rule(up(value)), text_at(words, LEFT - 8, up(value) + 4, 'end')]
+    for value, words in x.marks.items(): parts.append(text_at(words, across(value), bottom + 19))
+    parts.append(text_at(x.title, (LEFT + right)/2, HEIGHT - 4))
+    return svg(*parts, *(_drawn(line, across, up) for line in lines), height=HEIGHT, label=label)

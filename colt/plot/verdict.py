@@ -31,6 +31,7 @@ def _measure(what:str, found:Accuracy, ticket:Accuracy|None, images:int|None) ->
     if ticket is None: return Measured(what, accuracy, ends)
     return Measured(what, accuracy, ends, *unpaired_verdict(round(ticket.test_accuracy*images), correct, images))
 
+# %% ../../nbs/api/24k_verdict.ipynb #5be0eb5f
 def measured_in(
     records:Sequence[Record],
     images:int|None, # test images; None if it is not known
@@ -55,18 +56,20 @@ def name_of(
     if what in ('ticket', 'dense'): return {'ticket': 'the ticket', 'dense': 'the dense network'}[what]
     return f'its {CONTROL_NAMES.get(what, what)} control'
 
+def joined(texts:Sequence[str]) -> str:
+    "a, b and c"
+    return ' and '.join(filter(None, [', '.join(texts[:-1]), texts[-1]]))
+
+# %% ../../nbs/api/24k_verdict.ipynb #24423229
 _OF_DENSE = {
     'higher': 'is more accurate than the dense network',
     'lower': 'is less accurate than the dense network',
     'no significant difference': 'shows no significant difference from the dense network'}
+
 _OF_CONTROLS = {
     'higher': 'beats',
     'lower': 'is less accurate than',
     'no significant difference': 'does not beat'}
-
-def joined(texts:Sequence[str]) -> str:
-    "a, b and c"
-    return ' and '.join(filter(None, [', '.join(texts[:-1]), texts[-1]]))
 
 def verdict_in(
     measured:Sequence[Measured], # of one ticket
@@ -84,6 +87,12 @@ def verdict_in(
     return text if has_controls else f'{text} No control was trained: whether another mask would do as well is open.'
 
 # %% ../../nbs/api/24k_verdict.ipynb #24f0000e
+def _mean_and_ends(values):
+    "The mean of the seeds, and the ends of its interval"
+    mean, half = interval(list(values.values()))
+    return mean, None if half is None else (max(0., mean - half), min(1., mean + half))
+
+# %% ../../nbs/api/24k_verdict.ipynb #c6d77552
 def measured_over_seeds(
     group:Replicates,
 ) -> list[Measured]: # as `measured_in`; means over the seeds in which the last ticket was evaluated
@@ -101,8 +110,3 @@ def measured_over_seeds(
         mean, ends = _mean_and_ends(values)
         found.append(Measured(what, mean, ends, verdict(*difference(ticket, values))))
     return found
-
-def _mean_and_ends(values):
-    "The mean of the seeds, and the ends of its interval"
-    mean, half = interval(list(values.values()))
-    return mean, None if half is None else (max(0., mean - half), min(1., mean + half))

@@ -1,0 +1,127 @@
+"""Whole training steps and inference, dense beside sparse, interleaved in one process
+
+    python benchmarks/sparse.py ARCH SPARSITY ... >> sparse.jsonl      (a line for each sparsity; about 20 to 60 s each)
+    python benchmarks/sparse.py --layers > layers.jsonl                (single layers: what the rule of `auto` is made from)
+    python benchmarks/sparse.py --table sparse.jsonl                   (Markdown, for benchmarks/results.md)
+
+Masks prune the initial weights globally by magnitude. Images are random, of Fashion-MNIST's shape for fc1, lenet5,
+alexnet and conv3 (256 in a batch), of CIFAR's for the others (128). Compilation is not counted.
+"""
+import json
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from colt.engines.dense import Dense
+from colt.engines.blocks import to_blocks
+from colt.engines.engine_rule import all_sparse, choose
+from colt.engines.graph import trace, ungrouped
+from colt.engines.inference import sparse_network
+from colt.engines.layers import SparseLayer
+from colt.engines.sparse import Sparse
+from colt.mask import full_mask, prune
+from colt.models import ARCHITECTURES, create
+from colt.recipe import Recipe
+from colt.rewind import snapshot
+
+SMALL = 'fc1', 'lenet5', 'alexnet', 'conv3'
+SECONDS = 3. # for a pair of engines, and again for inference at each batch
+
+
+def network(arch, sparsity):
+    shape = (1, 28, 28) if arch in SMALL else (3, 32, 32)
+    net = create(arch, 10, shape)
+    return net, prune(snapshot(net), full_mask(net, ('conv', 'linear')), sparsity), shape
+
+
+def interleaved(*functions, budget=SECONDS):
+    "Milliseconds of each function: median and minimum"
+    for f in functions: f()
+    times, began = [[] for _ in functions], time.perf_counter()
+    while len(times[0]) < 3 or time.perf_counter() - began < budget:
+        for f, found in zip(functions, times, strict=True):
+            start = time.perf_counter()
+            f()
+            found.append(time.perf_counter() - start)
+    return [[1e3*median(found), 1e3*min(found)] for found in times]
+
+
+def peak():
+    "GFLOP/s of a dense convolution, fp32"
+    x = torch.randn(64, 128, 16, 16).to(memory_format=torch.channels_last)
+    conv = torch.nn.Conv2d(128, 128, 3, padding=1).to(memory_format=torch.channels_last)
+    with torch.no_grad(): (_, least), = interleaved(lambda: conv(x), budget=.5)
+    return 2*64*128*128*9*256/least/1e6
+
+
+def measure(arch, sparsity):
+    batch = 256 if arch in SMALL else 128
+    net, mask, shape = network(arch, sparsity)
+    traced, recipe = trace(net, mask, shape), Recipe(arch=arch)
+    choice = all_sparse(traced.layers)
+    sparse, dense = Sparse(net, recipe, mask, traced, choice), Dense(network(arch, sparsity)[0], recipe, mask)
+    x, y = torch.randn(batch, *shape), torch.randint(10, (batch,))
+    began = time.perf_counter()
+    sparse.step(x, y, 1e-3)
+    row = dict(arch=arch, sparsity=sparsity, batch=batch, threads=torch.get_num_threads(), compiled=time.perf_counter() - began,
+               share=choice.share, auto=str(choose(traced.layers, 10**7)).split(';')[0], peak=peak())
+    row['train'] = interleaved(*(lambda e=e: float(e.step(x, y, 1e-3)) for e in (dense, sparse)))
+    row['kept'] = sum(layer.macs*layer.density for layer in traced.layers)
+    net, mask, _ = network(arch, sparsity)
+    both = net.eval(), sparse_network(net, mask, shape)
+    with torch.no_grad():
+        for n in (1, 256):
+            x = torch.randn(n, *shape).to(memory_format=torch.channels_last)
+            row[f'batch {n}'] = interleaved(*(lambda m=m, x=x: m(x) for m in both), budget=SECONDS/2)
+    return row
+
+
+LAYERS = ((1, 64, 3, 28, 1), (64, 128, 3, 14, 1), (128, 256, 3, 7, 1), (64, 64, 3, 32, 1), (128, 128, 3, 16, 1), (256, 256, 3, 8, 1),
+          (512, 512, 3, 4, 1), (64, 256, 1, 16, 1), (256, 64, 1, 16, 1), (192, 192, 3, 16, 192), (784, 300, 1, 1, 1), (300, 100, 1, 1, 1))
+
+
+def layers():
+    "Forward and backward of single layers with BatchNorm and ReLU, in blocks and with channels last"
+    for c, o, k, side, groups in LAYERS:
+        conv, norm = torch.nn.Conv2d(c, o, k, padding=k//2, groups=groups, bias=False), torch.nn.BatchNorm2d(o)
+        dense = torch.nn.Sequential(conv, norm, torch.nn.ReLU()).to(memory_format=torch.channels_last)
+        x = torch.randn(128, c, side, side)
+        pairs = []
+        for density in (.02, .05, .1, .2, .3, .5, .7, 1.):
+            kept = torch.rand(conv.weight.shape) < density
+            kept[:, 0, 0, 0] = True
+            whole, mask = ungrouped(conv, kept)
+            sparse = SparseLayer(whole, mask, (c, side, side), torch.nn.BatchNorm2d(o), 'relu')
+            pairs.append((float(kept.float().mean()), sparse))
+        blocks, x = to_blocks(x).requires_grad_(), x.to(memory_format=torch.channels_last).requires_grad_()
+        def both(layer, *args):
+            out = layer(*args)
+            out.backward(out.detach())
+        for density, sparse in pairs:
+            (_, d), (_, s) = interleaved(partial(both, dense, x), partial(both, sparse, blocks, 128), budget=.3)
+            yield dict(c=c, o=o, k=k, side=side, groups=groups, density=density, dense=d, sparse=s)
+
+
+def table(rows):
+    "Markdown"
+    yield '| network | sparsity | training step, ms: dense / sparse | x | batch 1, ms | x | batch 256, ms | x | share sparse | of the peak | `auto` |'
+    yield '|---|---|---|---|---|---|---|---|---|---|---|'
+    def pair(found): return f'{found[0][0]:.3g} / {found[1][0]:.3g} | {found[0][0]/found[1][0]:.1f} ({found[0][1]/found[1][1]:.1f})'
+    for row in rows:
+        cells = [pair(row[k]) for k in ('train', 'batch 1', 'batch 256')]
+        rate = 6*row['kept']*row['batch']/row['train'][1][0]/1e6
+        yield (f"| {row['arch']} | {100*row['sparsity']:.0f} % | {' | '.join(cells)} | {100*row['share']:.0f} % | "
+               f"{100*rate/row['peak']:.0f} % | {row['auto'].split(',')[0]} |")
+
+
+if __name__ == '__main__':
+    if sys.argv[1] == '--table': print('\n'.join(table([json.loads(line) for line in Path(sys.argv[2]).read_text().splitlines()])))
+    elif sys.argv[1] == '--layers':
+        for row in layers(): print(json.dumps(row), flush=True)
+    else:
+        assert sys.argv[1] in ARCHITECTURES
+        for sparsity in map(float, sys.argv[2:]): print(json.dumps(measure(sys.argv[1], sparsity)), flush=True)

@@ -1,0 +1,242 @@
+"The sparse engine: the same results as the dense one, for every network, however a training is interrupted"
+import copy
+import json
+import re
+from dataclasses import replace
+
+import plain_layers
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import colt.engines.layers
+import colt.engines.sparse
+from colt.checkpoint import Checkpoint
+from colt.data import load
+from colt.engines.dense import Dense, to_input
+from colt.engines.engine_rule import all_sparse, choose
+from colt.engines.graph import trace
+from colt.engines.inference import sparse_network
+from colt.engines.sparse import Sparse, settled
+from colt.engines.sparse_net import SparseNet
+from colt.mask import apply_, full_mask
+from colt.mask import prune as pruned
+from colt.models import ARCHITECTURES, create
+from colt.partition import by_class
+from colt.recipe import Recipe, SettingError
+from colt.rewind import snapshot
+from colt.plans import plan
+from colt.train import fit
+
+SHAPE = 1, 8, 8
+RECIPE = Recipe(arch='lenet5', end_iter=1, engine='sparse', linear_prune_ratio=.2, conv_prune_ratio=.2)
+
+
+@pytest.fixture(autouse=True)
+def one_tile(monkeypatch):
+    "Numba compiles the kernels for each shape of a tile; here all tiles are single pixels, and `test_sparse.py` tests the others"
+    monkeypatch.setattr(colt.engines.layers, 'tile_pixels', lambda: 1)
+
+
+@pytest.fixture(scope='module')
+def digits(): return load('digits')
+
+
+@pytest.fixture(scope='module')
+def whole(digits): return by_class(digits, 1)[0]
+
+
+def network(arch='lenet5', sparsity=.9, shape=SHAPE):
+    net = create(arch, 10, shape)
+    mask = pruned(snapshot(net), full_mask(net, ('conv', 'linear')), sparsity)
+    apply_(net, mask)
+    return net, mask
+
+
+def gradients(net, model, x, y):
+    "Outputs in training, all gradients in the shapes of the network, and outputs in evaluation"
+    model.train()
+    out = model(x)
+    F.cross_entropy(out, y).backward()
+    sparse = getattr(model, 'sparse', {})
+    found = {n: plain_layers.scattered(sparse[n].values.grad, model.kept[n]) if n in sparse else p.grad for n, p in net.named_parameters()}
+    model.eval()
+    with torch.no_grad(): return out.detach(), found, model(x), {n: b.clone() for n, b in net.named_buffers()}
+
+
+def distance(a, b): return float((a.detach().double() - b.detach().double()).norm()/b.detach().double().norm().clamp(min=1e-6))
+
+
+@pytest.mark.parametrize('arch', ARCHITECTURES)
+def test_a_network_of_plain_sparse_layers_is_the_dense_network_in_fp64(arch, monkeypatch):
+    "The graph is rewritten without a mistake: scattered values and torch's own functions give the same 15 digits"
+    monkeypatch.setattr(colt.engines.layers, 'SparseLayer', plain_layers.SparseLayer)
+    net, mask = network(arch)
+    traced = trace(net, mask, SHAPE)
+    net.double()
+    dense, sparse = copy.deepcopy(net), SparseNet(net, mask, traced)
+    assert {*sparse.sparse} == {*mask}
+    x, y = torch.randn(19, *SHAPE).double(), torch.randint(10, (19,))
+    ours, truth = gradients(net, sparse, x, y), gradients(dense, dense, x, y)
+    for a, b in ((ours[0], truth[0]), (ours[2], truth[2])): assert distance(a, b) < 1e-12
+    for n, g in ours[1].items():
+        expected = torch.where(mask[n], truth[1][n], 0) if n in mask else truth[1][n]
+        assert (g - expected).abs().max() < 1e-12, n
+    for n, b in ours[3].items(): assert (b - truth[3][n]).abs().max() < 1e-12, n
+
+
+@pytest.mark.parametrize('arch', ('fc1', 'lenet5', 'shufflenetv2'))
+def test_a_network_of_sparse_layers_is_as_close_to_fp64_as_the_dense_network(arch):
+    net, mask = network(arch)
+    dense, exact = copy.deepcopy(net), copy.deepcopy(net).double()
+    sparse = SparseNet(net, mask, trace(net, mask, SHAPE))
+    x, y = torch.randn(19, *SHAPE), torch.randint(10, (19,))
+    ours, theirs, truth = gradients(net, sparse, x, y), gradients(dense, dense, x, y), gradients(exact, exact, x.double(), y)
+    for i in (0, 2): assert distance(ours[i], truth[i]) < 1e-5
+    worst = {name: max(distance(torch.where(mask[n], g[n], 0) if n in mask else g[n], torch.where(mask[n], truth[1][n], 0) if n in mask else truth[1][n])
+                       for n in g if truth[1][n].norm() > 1e-6) for name, g in (('sparse', ours[1]), ('dense', theirs[1]))}
+    assert worst['sparse'] < max(20*worst['dense'], 1e-5), worst
+
+
+def test_another_engine_goes_on_from_a_state_with_the_same_bits(whole):
+    net, mask = network()
+    x, y = to_input(whole.train.x[:50], whole.train.mean_std), whole.train.y[:50]
+    def engine(net): return Sparse(net, RECIPE, mask, trace(net, mask, SHAPE))
+    first = engine(net)
+    for _ in range(3): first.step(x, y, .01)
+    weights, optimizer_state = copy.deepcopy(first.state())
+    assert all(weights[n].shape == m.shape and (weights[n][~m] == 0).all() and (weights[n][m] != 0).any() for n, m in mask.items())
+    assert first.optimizer.state_dict()['state'][0]['exp_avg'].ndim == 1
+    other, dense = engine(network()[0]), Dense(network()[0], RECIPE, mask)
+    for each in (other, dense): each.load_state(weights, optimizer_state)
+    losses = [[float(each.step(x, y, .01)) for _ in range(3)] for each in (first, other, dense)]
+    assert losses[0] == losses[1] and losses[0] == pytest.approx(losses[2], rel=1e-4)
+    for n, v in first.state()[0].items(): assert torch.equal(v, other.state()[0][n]), n
+
+
+@pytest.mark.parametrize('stop', (5, 22))
+def test_an_interrupted_sparse_training_goes_on_to_the_same_bits(whole, tmp_path, stop):
+    recipe = replace(RECIPE, end_iter=2)
+    def train(report=None, checkpoint=None):
+        net, mask = network()
+        return fit(net, whole, recipe, mask, report, checkpoint=checkpoint)
+    seen = []
+    def interrupt(progress):
+        seen.append(progress)
+        if len(seen) == stop: raise KeyboardInterrupt
+    file = tmp_path/'partial'/'state.safetensors'
+    with pytest.raises(KeyboardInterrupt): train(interrupt, Checkpoint(file))
+    resumed, straight = train(checkpoint=Checkpoint(file)), train()
+    assert resumed.engine == straight.engine and straight.engine.startswith('sparse: 4 of 5 layers')
+    assert resumed.history == straight.history and resumed.test_accuracy == straight.test_accuracy
+    for n, v in straight.weights.items(): assert torch.equal(v, resumed.weights[n]), n
+
+
+@pytest.mark.parametrize('arch', ('lenet5', 'conv3', 'fc1'))
+def test_both_engines_vote_alike_after_an_epoch(whole, arch):
+    "In 99.9 % of the weights"
+    votes, accuracies = [], []
+    for engine in ('dense', 'sparse'):
+        net, mask = network(arch, .8)
+        result = fit(net, whole, replace(Recipe.default(arch), end_iter=1, engine=engine), mask)
+        assert result.engine.startswith(engine)
+        assert all((result.weights[n][~m] == 0).all() for n, m in mask.items())
+        assert all(torch.equal(v, result.weights[n]) for n, v in snapshot(net).items()) # the network has them, too
+        votes.append(pruned(result.weights, mask, .2))
+        accuracies.append(result.valid_accuracy)
+    same = sum(int((votes[0][n] == votes[1][n]).sum()) for n in mask)/sum(m.numel() for m in mask.values())
+    assert same >= .999, same
+    assert accuracies[0] == pytest.approx(accuracies[1], abs=.02)
+
+
+def test_a_network_that_cannot_be_traced_is_sparse_where_its_modules_can():
+    class Undecided(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.far = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU()), nn.Conv2d(4, 4, 3, dilation=2)
+            self.head = nn.Linear(4, 10)
+        def forward(self, x):
+            x = self.far(self.body(x)).mean((2, 3))
+            return self.head(x if x.sum() > 0 else -x)
+    net = Undecided()
+    mask = {n: torch.rand(p.shape) < .4 for n, p in net.named_parameters() if p.ndim > 1}
+    apply_(net, mask)
+    traced = trace(net, mask, SHAPE)
+    assert [layer.name for layer in traced.layers if not layer.reason] == ['body.0.weight', 'head.weight']
+    assert "its dilation is (2, 2)" in [layer.reason for layer in traced.layers]
+    model, x = SparseNet(net, mask, traced), torch.randn(5, *SHAPE)
+    assert distance(model(x), net(x)) < 1e-6
+
+
+def test_what_a_network_shares_or_calls_twice_stays_dense():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.tied, self.head = nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3, padding=1), nn.Linear(64, 10)
+            self.other = nn.Conv2d(1, 1, 3, padding=1)
+            self.other.weight = self.tied.weight
+        def forward(self, x): return self.head(self.other(self.tied(self.conv(self.conv(x)))).flatten(1))
+    net = Twice()
+    mask = {n: torch.rand(p.shape) < .5 for n, p in net.named_parameters() if p.ndim > 1}
+    reasons = {layer.name: layer.reason for layer in trace(net, mask, SHAPE).layers}
+    assert reasons['conv.weight'] == 'it is used 2 times' and reasons['tied.weight'] == 'its weights are shared' and reasons['head.weight'] == ''
+
+
+def test_the_rule_is_one_of_shapes_and_densities():
+    "More kept weights never make a layer sparse, a short training is dense, and what is chosen is recorded"
+    net, _ = network('resnet18', shape=(3, 32, 32))
+    counts = []
+    for sparsity in (0., .3, .6, .9, .99):
+        mask = pruned(snapshot(net), full_mask(net), sparsity) if sparsity else full_mask(net)
+        layers = trace(net, mask, (3, 32, 32)).layers
+        choice = choose(layers, 10**7)
+        assert choice.dense.keys() | {*choice.names} == {layer.name for layer in layers}
+        assert str(choose(layers, 100)) == 'dense'
+        counts.append(len(choice.names))
+    assert counts == sorted(counts) and counts[0] == 0 and counts[-1] >= 19
+    assert len(all_sparse(layers).names) == 20
+
+
+def test_without_numba_auto_is_dense_and_sparse_is_an_error(monkeypatch, whole):
+    monkeypatch.setattr(colt.engines.sparse, 'find_spec', lambda name: None)
+    with pytest.warns(UserWarning, match=r'engine auto is dense here: .*pip install numba'):
+        assert settled(replace(RECIPE, engine='auto')) == replace(RECIPE, engine='dense')
+    with pytest.raises(SettingError, match=r"engine sparse: it needs numba, .*pip install numba"): fit(*network()[:1], whole, RECIPE, network()[1])
+    with pytest.raises(SettingError, match='pip install numba'): plan(RECIPE)
+
+
+@pytest.mark.parametrize('change, way', ((dict(precision='bf16'), 'use precision fp32'), (dict(device='cuda'), 'use device cpu')))
+def test_sparse_needs_the_processor_and_fp32(change, way):
+    with pytest.raises(SettingError, match=way): settled(replace(RECIPE, **change))
+
+
+def test_the_setting_leaves_old_ids_and_names_as_they_are():
+    assert 'engine' not in Recipe().identity and replace(Recipe(), engine='dense').id == Recipe().id
+    assert len({replace(Recipe(), engine=e).id for e in ('dense', 'sparse', 'auto')}) == 3
+
+
+def test_the_command_trains_sparse_and_says_so(prune, tmp_path):
+    flags = '--arch_type lenet5 --end_iter 1 --sparsity .5 --conv_prune_ratio .3 --linear_prune_ratio .3 --partition 1 --name a --evaluate last'
+    done = prune(f'{flags} --engine sparse')
+    assert done.returncode == 0, done
+    assert re.search(r'^engine +sparse: 4 of 5 layers, \d+ % of the multiply-adds; dense: head.weight \(it is not pruned\)$', done.stdout, re.M)
+    lines = [json.loads(line) for line in (tmp_path/'runs/a/cycles.jsonl').read_text().splitlines()]
+    assert [part.get('engine', 'dense').split(':')[0] for line in lines for part in line['parts']] == ['dense'] + ['sparse']*(len(lines) - 1)
+    assert json.loads((tmp_path/'runs/a/recipe.json').read_text())['recipe']['engine'] == 'sparse'
+
+
+def test_a_folded_network_answers_like_the_trained_one(whole):
+    for arch in ('conv3', 'mobilenetv2'):
+        net, mask = network(arch)
+        with torch.no_grad():
+            for m in net.modules():
+                if isinstance(m, nn.BatchNorm2d):
+                    m.running_mean.uniform_(-1, 1)
+                    m.running_var.uniform_(.5, 2)
+        net.eval()
+        fast = sparse_network(net, mask, SHAPE)
+        assert not any(isinstance(m, nn.BatchNorm2d) for m in fast.modules())
+        for n in (1, 16, 33):
+            x = torch.randn(n, *SHAPE)
+            with torch.no_grad(): assert distance(fast(x), net(x)) < 1e-5

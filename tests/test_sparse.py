@@ -1,0 +1,211 @@
+"Sparse layers against dense ones in double precision: values and gradients, whatever the shape, the mask and the batch"
+import copy
+import math
+import subprocess
+import sys
+from itertools import product
+
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import TOP
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+pytest.importorskip('numba', reason='the extra `sparse` is not installed')
+
+from colt.engines import layers
+from colt.engines.blocks import from_blocks, to_blocks
+from colt.engines.layers import SparseLayer
+
+TOLERANCE = 1e-5 # relative to the largest number, or to 1: with BatchNorm, the gradient of a filter's only weight cancels to 0
+
+
+@pytest.fixture
+def small_tiles(monkeypatch):
+    "Tiles of one pixel: one compilation for images of every size"
+    monkeypatch.setattr(layers, 'tile_pixels', lambda: 1)
+
+
+def leaf(tensor, dtype): return tensor.detach().clone().to(dtype).requires_grad_()
+
+
+def dense(layer, norm, activation, pool, inputs):
+    "The truth: each step by torch, one after the other, in double precision"
+    layer, norm = copy.deepcopy((layer, norm))
+    layer.double()
+    x, residual = inputs
+    y = layer(x)
+    if norm: y = norm.double()(y)
+    if residual is not None: y = y + residual
+    y = {'': nn.Identity(), 'relu': F.relu, 'relu6': F.relu6}[activation](y)
+    return (pool(y) if pool else y), layer, norm
+
+
+def compare(layer, kept, n, in_shape, norm=None, activation='', pool=None, adds=False):
+    "Every output and gradient of a sparse layer, beside that of the dense one"
+    layer.weight.data = kept*(.5 + torch.rand(kept.shape))*torch.randn(kept.shape).sign() # none so small that BatchNorm magnifies it
+    sparse_norm = copy.deepcopy(norm)
+    sparse = SparseLayer(copy.deepcopy(layer), kept, in_shape, sparse_norm, activation, pool, adds)
+    x = torch.randn(n, *in_shape)
+    residual = torch.randn(n, *sparse._geometry(in_shape).out) if adds else None
+    leaves = [[leaf(v, dtype) if v is not None else None for v in (x, residual)] for dtype in (torch.float, torch.double)]
+    ours = from_blocks(sparse(to_blocks(leaves[0][0]), n, to_blocks(leaves[0][1]) if adds else None), n)
+    truth, dense_layer, dense_norm = dense(layer, norm, activation, pool, leaves[1])
+    ours = ours.reshape(truth.shape)
+    g = torch.randn(truth.shape)
+    ours.backward(g)
+    truth.backward(g.double())
+    pairs = {'output': (ours, truth), 'input': (leaves[0][0].grad, leaves[1][0].grad),
+             'values': (sparse.values.grad, dense_layer.weight.grad[kept]), 'bias': (sparse.bias.grad, dense_layer.bias.grad)}
+    if adds: pairs['residual'] = leaves[0][1].grad, leaves[1][1].grad
+    if norm:
+        pairs.pop('bias') # of a bias before BatchNorm, dense code gives rounding errors
+        assert sparse.bias.grad.eq(0).all()
+        pairs |= {name: (p.grad, dense_norm.get_parameter(name).grad) for name, p in sparse_norm.named_parameters()}
+        pairs |= {name: (b, dense_norm.get_buffer(name)) for name, b in sparse_norm.named_buffers()}
+    for name, (a, b) in pairs.items():
+        if not b.numel(): continue
+        error, largest = (a - b).abs().max().item(), b.abs().max().item()
+        assert error <= TOLERANCE*max(largest, 1), f'{name}: {error:.1e} of {largest:.1e}'
+
+
+def mask_like(weight, density): return torch.rand_like(weight) < density
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.data())
+def test_any_convolution(data):
+    draw = lambda low, high: data.draw(st.integers(low, high))
+    torch.manual_seed(draw(0, 2**31))
+    kernel, stride, padding = ((draw(low, high), draw(low, high)) for low, high in ((1, 5), (1, 3), (0, 2)))
+    n, c, o, h, w = draw(1, 40), draw(1, 5), draw(1, 5), draw(5, 9), draw(5, 9)
+    conv = nn.Conv2d(c, o, kernel, stride, padding)
+    out = conv(torch.zeros(1, c, h, w)).shape[2:]
+    norm = nn.BatchNorm2d(o) if data.draw(st.booleans()) else None
+    assume(norm is None or n*math.prod(out) >= 16)
+    if norm: nn.init.normal_(norm.weight), nn.init.normal_(norm.bias)
+    pool = data.draw(st.sampled_from([None, nn.MaxPool2d(2), nn.AvgPool2d(2), nn.MaxPool2d(3, 2, 1), nn.MaxPool2d((1, 3))]))
+    if pool and min(out) < 3: pool = None
+    kept = mask_like(conv.weight, data.draw(st.sampled_from([0, .05, .3, 1])))
+    activation, adds = data.draw(st.sampled_from(['', 'relu', 'relu6'])), data.draw(st.booleans())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layers, 'tile_pixels', lambda: 1)
+        compare(conv, kept, n, (c, h, w), norm, activation, pool, adds)
+
+
+@pytest.mark.parametrize('side', [4, 8])
+def test_tiles_of_several_pixels(side):
+    "4 × 4 pixels in one tile; 8 × 8 in tiles of 2 × 8 (4 × 4 and 1 × 4 where a processor has fewer registers)"
+    torch.manual_seed(side)
+    for norm, pool, adds in product((None, nn.BatchNorm2d(4)), (None, nn.MaxPool2d(2)), (False, True)):
+        conv = nn.Conv2d(3, 4, 3, padding=1)
+        compare(conv, mask_like(conv.weight, .3), 37, (3, side, side), norm, 'relu', pool, adds)
+
+
+@pytest.mark.parametrize('n', [1, 16, 100])
+def test_linear_layers(n, small_tiles):
+    torch.manual_seed(n)
+    for in_shape in (12,), (3, 2, 2):
+        linear = nn.Linear(12, 5)
+        kept = mask_like(linear.weight, .4)
+        layer = nn.Sequential(nn.Flatten(), linear)
+        layer.weight, layer.bias = linear.weight, linear.bias
+        sparse = SparseLayer(linear, kept, in_shape, activation='relu')
+        linear.weight.data.mul_(kept)
+        x = torch.randn(n, *in_shape)
+        ours, truth = (leaf(x, dtype) for dtype in (torch.float, torch.double))
+        z = from_blocks(sparse(to_blocks(ours), n), n)
+        y = copy.deepcopy(layer).double()(truth).relu()
+        assert sparse.out_shape == (5, 1, 1) and torch.allclose(z.flatten(1).double(), y, atol=1e-5)
+        z.square().sum().backward()
+        y.square().sum().backward()
+        assert torch.allclose(ours.grad.double(), truth.grad, atol=1e-4)
+
+
+def test_an_empty_filter_a_single_kept_weight_and_an_empty_layer(small_tiles):
+    torch.manual_seed(0)
+    for keep in ([], [(1, 2, 0, 2)]):
+        conv = nn.Conv2d(3, 4, 3, padding=1)
+        kept = torch.zeros_like(conv.weight, dtype=torch.bool)
+        for index in keep: kept[index] = True
+        norm = nn.BatchNorm2d(4)
+        nn.init.normal_(norm.bias) # an empty filter gives it; at 0, ReLU has no gradient that torch and we must share
+        for after in None, norm: compare(conv, kept, 20, (3, 6, 6), after, 'relu', nn.MaxPool2d(2))
+        assert SparseLayer(conv, kept, (3, 6, 6)).values.shape == (len(keep),)
+
+
+def a_layer(norm=True):
+    conv = nn.Conv2d(3, 4, 3, padding=1)
+    return SparseLayer(conv, mask_like(conv.weight, .5), (3, 6, 6), nn.BatchNorm2d(4) if norm else None, 'relu', nn.MaxPool2d(2))
+
+
+def gradients(layer, x, g): return torch.autograd.grad(layer(x, 20), [x, layer.values, layer.norm.weight], g)
+
+
+def test_padded_lanes_enter_nothing(small_tiles):
+    "Numbers, inf and nan in the padded lanes of input and gradient change no bit"
+    torch.manual_seed(1)
+    clean, layer = to_blocks(torch.randn(20, 3, 6, 6)), a_layer()
+    g = torch.randn(2, *layer.out_shape, 16)
+    expected = gradients(copy.deepcopy(layer), clean.requires_grad_(), g)
+    for noise in 1e3, math.inf, math.nan:
+        dirty, dirty_g = clean.detach().clone(), g.clone()
+        dirty[-1, ..., 4:] = dirty_g[-1, ..., 4:] = noise
+        found = gradients(copy.deepcopy(layer), dirty.requires_grad_(), dirty_g)
+        assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
+        assert found[0][-1, ..., 4:].eq(0).all() and copy.deepcopy(layer)(dirty, 20)[-1, ..., 4:].eq(0).all()
+
+
+def test_two_forward_passes_before_two_backward_passes(small_tiles):
+    torch.manual_seed(2)
+    layer, xs = a_layer(norm=False), [to_blocks(torch.randn(20, 3, 6, 6)).requires_grad_() for _ in range(2)]
+    alone = [torch.autograd.grad(layer(x, 20).square().sum(), [x, layer.values]) for x in xs]
+    outputs = [layer(x, 20) for x in xs]
+    together = [torch.autograd.grad(y.square().sum(), [x, layer.values]) for y, x in zip(outputs, xs, strict=True)]
+    for a, b in zip(alone, together, strict=True): assert all(torch.equal(p, q) for p, q in zip(a, b, strict=True))
+
+
+def test_the_same_bits_every_time(small_tiles):
+    torch.manual_seed(3)
+    layer, x, g = a_layer(), to_blocks(torch.randn(100, 3, 6, 6)).requires_grad_(), torch.randn(7, 4, 3, 3, 16)
+    once, *others = ([*torch.autograd.grad(copy.deepcopy(layer)(x, 100), x, g)] for _ in range(5))
+    assert all(torch.equal(once[0], other[0]) for other in others)
+
+
+def test_evaluation_and_the_folded_layer(small_tiles):
+    torch.manual_seed(4)
+    layer, x = a_layer(), to_blocks(torch.randn(20, 3, 6, 6))
+    layer.norm.running_mean.normal_(), layer.norm.running_var.uniform_(.5, 2)
+    layer.eval()
+    conv = nn.Conv2d(3, 4, 3, padding=1)
+    conv.weight.data.zero_()[layer.kept], conv.bias = layer.values.data, layer.bias
+    expected = F.max_pool2d(layer.norm(conv(from_blocks(x, 20))), 2).relu()
+    for form in layer, layer.folded(): assert torch.allclose(from_blocks(form(x, 20), 20), expected, atol=1e-5)
+    assert layer.folded().norm is None and layer.norm is not None
+
+
+def test_momentum_and_a_count_as_torch_has_them(small_tiles):
+    torch.manual_seed(5)
+    for options in dict(momentum=None), dict(affine=False), dict(track_running_stats=False):
+        conv, norm, x = nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, **options), torch.randn(20, 2, 5, 5)
+        layer, truth = SparseLayer(conv, torch.ones_like(conv.weight, dtype=torch.bool), (2, 5, 5), copy.deepcopy(norm)), norm
+        for _ in range(3): assert torch.allclose(from_blocks(layer(to_blocks(x), 20), 20), truth(conv(x)), atol=1e-5)
+        for ours, theirs in zip(layer.norm.buffers(), norm.buffers(), strict=True): assert torch.allclose(ours, theirs, atol=1e-5)
+    with pytest.raises(ValueError, match='more than one value per channel'):
+        layer = SparseLayer(nn.Conv2d(2, 3, 5), torch.ones(3, 2, 5, 5, dtype=torch.bool), (2, 5, 5), nn.BatchNorm2d(3))
+        layer(to_blocks(x[:1]), 1)
+
+
+@pytest.mark.parametrize('layer', [nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(4, 4, 3, dilation=2), nn.Conv2d(4, 4, 3, padding=1, padding_mode='reflect'),
+                                   nn.ConvTranspose2d(4, 4, 3)], ids=str)
+def test_what_has_no_sparse_form_says_so(layer):
+    with pytest.raises(ValueError, match='has no sparse form'):
+        SparseLayer(layer, torch.ones_like(layer.weight, dtype=torch.bool), (4, 8, 8))
+
+
+def test_everything_else_works_without_numba():
+    program = 'import sys; sys.modules["numba"] = None; import colt, colt.cycle, colt.runs, colt.engines.dense, colt.engines.taps; print("fine")'
+    done = subprocess.run([sys.executable, '-c', program], cwd=TOP, capture_output=True, text=True, check=True)
+    assert done.stdout == 'fine\n'
