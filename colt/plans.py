@@ -165,6 +165,7 @@ def plan(
 
     Warn if a network is too narrow for all classes: then no ticket is evaluated.
     """
+    if not is_here(recipe.device): raise SettingError('device', recipe.device, 'this machine has none; use cpu')
     recipe = settled(recipe)
     dataset = images_of(recipe, data)
     partitions, origin, own = partitions_of(recipe, dataset), None, None
@@ -173,7 +174,6 @@ def plan(
         made: nn.Module = network_of(recipe, dataset)
         if not isinstance(data, Dataset): origin = Origin(str(Path(data).resolve()), dataset.fingerprint())
     else:
-        if not is_here(recipe.device): raise SettingError('device', recipe.device, 'this machine has none; use cpu')
         if isinstance(net, nn.Module): _check_original(net)
         own = own_network(net, outputs, head, recipe.seed, dataset.shape)
         made, recipe = own.make(outputs, recipe.seed), _evaluable(recipe, own, outputs, len(dataset.classes))

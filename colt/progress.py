@@ -18,7 +18,7 @@ from .overlap import expected_removal
 from .plans import Plan, Planned
 from .results import Progress
 from .schedule import not_pruned, weights_in
-from .wording import file_size
+from .wording import duration, file_size
 
 # %% ../nbs/api/20b_progress.ipynb #20b00009
 _HEADER = 2500 # bytes of words in a ticket
@@ -61,11 +61,6 @@ def opening(
     return f'{text}; all networks have {plan.own.width} outputs, as the one that was handed over'
 
 # %% ../nbs/api/20b_progress.ipynb #20b00011
-def _time(seconds):
-    "A time in the unit that suits it"
-    if seconds < 90: return f'{seconds:.0f} s'
-    return f'{seconds/60:.0f} min' if seconds < 5400 else f'{seconds/3600:.1f} h'
-
 class Course:
     "Where a run is among all its trainings, and how long the rest will take"
     def __init__(self,
@@ -97,7 +92,7 @@ class Course:
         place = f'cycle {event.cycle}'
         if self.last >= 0: place += f' of about {max(self.last, event.cycle)}'
         left = self.left(event, now)
-        return place if left is None else f'{place}, about {_time(left)} left'
+        return place if left is None else f'{place}, about {duration(left, digits=0)} left'
 
     def training(self, event:Progress) -> str:
         "Where a training is"

@@ -22,7 +22,7 @@ from ..progress import progress_bar
 from ..recipe import is_here
 from ..resume import find_run
 from ..runs import evaluate_ticket, resume_run
-from ..wording import percent
+from ..wording import count_of, percent
 
 # %% ../../nbs/api/26e_compare.ipynb #16e00007
 _WHAT = ('Compare runs: at each sparsity, the pruning rounds, images and seconds that it took, and the test '
@@ -99,7 +99,7 @@ def _fillable(lacking): return [(run, cycles) for run, cycles in lacking if _can
 def _trainings(lacking):
     "How many trainings are needed: those of the tickets and of their controls"
     n = sum(len(cycles)*(1 + len(run.recipe.control_names)) for run, cycles in lacking)
-    return '1 training' if n == 1 else f'{n} trainings'
+    return count_of(n, 'training')
 
 # %% ../../nbs/api/26e_compare.ipynb #16e00012
 def _reopen(run, data):

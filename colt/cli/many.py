@@ -30,7 +30,7 @@ from ..results import Report
 from ..runs import check_same, create_run, execute, resume_run
 from ..schedule import rounds_to_target
 from ..threads import choose_threads, step_work, using_threads
-from ..wording import file_size
+from ..wording import duration, file_size
 from ..workers import Workers
 
 # %% ../../nbs/api/26c_many.ipynb #26cc0007
@@ -102,11 +102,6 @@ def _step_seconds(p, threads):
         net(x).cpu()
         return 3*(time.perf_counter() - began)
 
-def _in_words(seconds):
-    for unit, length in ('days', 86400), ('hours', 3600), ('minutes', 60):
-        if seconds >= 2*length: return f'{seconds/length:.0f} {unit}'
-    return f'{seconds:.0f} seconds' if seconds >= 1.5 else 'a second'
-
 def outlay(
     p:Plan,
     n:int, # trainings at work at the same time
@@ -122,7 +117,7 @@ def outlay(
     steps = runs*(recipe.end_iter - recipe.start_iter)*images/recipe.batch_size
     trainings = runs*(cycles*len(p.partitions) + tickets)
     slots = ceil(trainings/n)*n/trainings # in the last round, some workers have nothing to do
-    time_needed = _in_words(slots*steps*_step_seconds(p, threads)/n)
+    time_needed = duration(slots*steps*_step_seconds(p, threads)/n, digits=0)
     return (f'at most {trainings:,} trainings{each}, {n} at the same time, threads of each: {threads}; '
             f'about {time_needed}')
 

@@ -21,7 +21,7 @@ from ..resume import (
     transfer_recipe, transfer_standing)
 from ..transfer import network_for
 from ..transfers import check_transferable, choose_tickets, execute_transfer, plan_transfer
-from ..wording import percent, shown
+from ..wording import count_of, percent, shown
 
 # %% ../../nbs/api/26d_transfer.ipynb #16d00007
 _TICKETS = (
@@ -117,9 +117,8 @@ def _check_unchanged(args):
 def _description(chosen):
     "Which tickets are trained, and on what"
     n, recipe = len(chosen.numbers), chosen.recipe
-    tickets = '1 ticket' if n == 1 else f'{n} tickets'
     whose = f', by the vote of partition {chosen.part1}' if chosen.part1 else ''
-    return (f'{tickets} of {chosen.source.path}{whose}, '
+    return (f"{count_of(n, 'ticket')} of {chosen.source.path}{whose}, "
             f'on classes {chosen.part2} of {recipe.dataset} by {recipe.optimizer}')
 
 def _row(record):

@@ -31,10 +31,10 @@ class Sparse(Dense):
         choice:LayerChoice|None=None, # by default, all layers are sparse that can be
     ):
         super().__init__(net, recipe, mask)
-        self.model = self.rows = SparseNet(net, mask, traced, (choice or all_sparse(traced.layers)).names)
-        sparse, names = self.rows.sparse, {p: name for name, p in net.named_parameters()}
+        self.model: SparseNet = SparseNet(net, mask, traced, (choice or all_sparse(traced.layers)).names)
+        sparse, names = self.model.sparse, {p: name for name, p in net.named_parameters()}
         self.pruned = _find_pruned(net, {name: m for name, m in self.mask.items() if name not in sparse})
-        self.kept = {i: self.rows.kept[name] for i, name in enumerate(names.values()) if name in sparse}
+        self.kept = {i: self.model.kept[name] for i, name in enumerate(names.values()) if name in sparse}
         parameters = [sparse[name].values if name in sparse else p for p, name in names.items()]
         self.optimizer = _optimizer(parameters, recipe)
 
@@ -45,7 +45,7 @@ class Sparse(Dense):
 
     def state(self) -> tuple[Weights, dict[str, Tensor]]: # as in `Dense`
         "The whole state of the network, and that of the optimizer: in the shapes of the network"
-        self.rows.write_back_(self.net)
+        self.model.write_back_(self.net)
         weights, optimizer_state = super().state()
         return weights, {name: self._shaped(name, v, scatter) for name, v in optimizer_state.items()}
 
@@ -54,7 +54,7 @@ class Sparse(Dense):
         def gather(v, kept): return v[kept]
         rows = {name: self._shaped(name, v, gather) for name, v in optimizer_state.items()}
         super().load_state(weights, rows)
-        self.rows.read_(self.net)
+        self.model.read_(self.net)
 
     def _shaped(self, name, v, change):
         "A tensor of the optimizer's state in another shape, if it belongs to a sparse layer"

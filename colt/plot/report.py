@@ -14,14 +14,14 @@ import plotly.graph_objects as go
 
 from ..compare import LEVELS, MIN_SEEDS, Replicates, differences, missing, format_missing, format_row, table
 from ..files import write_whole
-from .card import Card, card_of, duration
+from .card import Card, card_of
 from .charts import comparison_charts, run_charts
 from .pieces import (
     accuracy_rows, command_line, facts_list, head_of, page, section, side_by_side, table_of, tiles, wide)
 from .svg import as_text, tag
 from .verdict import measured_over_seeds, verdict_in
 from ..records import Record, RunFolder
-from ..wording import percent
+from ..wording import duration, percent
 
 # %% ../../nbs/api/24o_report.ipynb #ab000008
 WORDS = {
