@@ -140,7 +140,7 @@ def truth():
     return {name: computed(digits, *run) for name, run in RUNS.items()}
 
 
-def settled(page, state='waiting'): page.wait_for_function('state => document.querySelector(".live").dataset.state == state', arg=state, timeout=60_000)
+def settled(page, state='waiting'): page.wait_for_function('state => document.querySelector(".live")?.dataset.state == state', arg=state, timeout=60_000)
 
 
 def open_at(page, address, setting=''):

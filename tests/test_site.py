@@ -205,7 +205,7 @@ def test_the_live_page_trains_within_the_site(site, chromium):
     with pages.fresh(chromium) as page:
         page.goto(f'{url}tutorials/02_what_is_a_ticket.html')
         page.click('a[href$="live/index.html#question-controls"]')
-        page.wait_for_function("document.querySelector('.live').dataset.state == 'waiting'", timeout=60_000)
+        page.wait_for_function("document.querySelector('.live')?.dataset.state == 'waiting'", timeout=60_000)
         assert page.locator('#live-question').is_visible() and page.locator('[name=partitions]').input_value() == '1'
         ink = page.evaluate(STYLED, ['#live-said', 'color'])
         page.emulate_media(color_scheme='dark')

@@ -37,7 +37,7 @@ def live_film(page, here):
     page.goto((here/'live.html').as_uri())
     page.add_style_tag(content='.live-stage {padding: 1rem}')
     def shown():
-        page.wait_for_function("!['step', 'preparing'].includes(document.querySelector('.live').dataset.state)")
+        page.wait_for_function("!['step', 'preparing'].includes(document.querySelector('.live')?.dataset.state)")
         page.wait_for_timeout(500)
         return Image.open(io.BytesIO(page.locator('.live-stage').screenshot()))
     yield shown()
