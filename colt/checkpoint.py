@@ -18,7 +18,8 @@ from .files import DamagedFile, pack_tensors, read_tensors, reading, write_whole
 from .results import EpochState, TrainState
 
 # %% ../nbs/api/12a_checkpoint.ipynb #1dc01ec2
-_GROUPS = {'weights': 'weights', 'momenta': 'optimizer_state', 'best': 'best'} # in files since 0.1.0 -> in `TrainState`
+# groups of tensors in files since 0.1.0 -> their names in `TrainState`
+_GROUPS = {'weights': 'weights', 'momenta': 'optimizer_state', 'best': 'best'}
 
 def _pack_state(state, job):
     "The tensors of a checkpoint's file, and the words of its header"
@@ -34,10 +35,13 @@ def _pack_state(state, job):
 # %% ../nbs/api/12a_checkpoint.ipynb #f1fb01b6
 def _unpack_state(tensors, header):
     "The inverse of `_pack_state`"
-    found = {name: {n: tensors[f'{group}/{n}'] for n in json.loads(header[group])}
-             for group, name in _GROUPS.items()}
-    return TrainState(**found, history=tuple(json.loads(header['history'])), seconds=float(header['seconds']),
-                      within=EpochState(**json.loads(header['within'])))
+    found = {}
+    for group, name in _GROUPS.items():
+        names = json.loads(header[group])
+        found[name] = {n: tensors[f'{group}/{n}'] for n in names}
+    history, within = (json.loads(header[key]) for key in ('history', 'within'))
+    seconds = float(header['seconds'])
+    return TrainState(**found, history=tuple(history), seconds=seconds, within=EpochState(**within))
 
 # %% ../nbs/api/12a_checkpoint.ipynb #a7b1eb11
 class Checkpoint:
@@ -81,11 +85,12 @@ class Checkpoint:
 # %% ../nbs/api/12a_checkpoint.ipynb #5d1e1203
 _ENDING = 'SIGINT', 'SIGTERM', 'SIGHUP' # Windows has no SIGHUP
 
-def _exit(number, frame): raise SystemExit(128 + number) # what a signal does that Python leaves to the system
+def _exit(number, frame): # what a signal does that Python leaves to the system
+    raise SystemExit(128 + number)
 
 # %% ../nbs/api/12a_checkpoint.ipynb #d628ecb9
 class Signals:
-    "Holds signals back while a step is at work; in another thread than the main one, it does nothing"
+    "Holds signals back while a step is at work; does nothing outside of the main thread"
     def __init__(self):
         self.held: tuple|None = None # number and frame of the first one
         self.are_open = False # between steps

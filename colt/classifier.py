@@ -19,9 +19,8 @@ from .engines.dense import autocast, main_output, to_input
 # %% ../nbs/api/12c_classifier.ipynb #12c0000a
 def _check_images(x, channels):
     "Raise `ValueError` unless these are images as they are: bytes, or floats from 0 to 1"
-    if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != channels:
-        found = f'{x.dtype} {tuple(x.shape)}' if isinstance(x, Tensor) else f'a {type(x).__name__}'
-        raise ValueError(f'these images are {found}; they must be a tensor of (n, {channels}, height, width)')
+    if not isinstance(x, Tensor): raise _no_images(f'a {type(x).__name__}', channels)
+    if x.ndim != 4 or x.shape[1] != channels: raise _no_images(f'{x.dtype} {tuple(x.shape)}', channels)
     if x.dtype == torch.uint8: return
     if not x.is_floating_point():
         raise ValueError(f'these images are {x.dtype}; pass bytes (uint8), or floats from 0 to 1')
@@ -29,8 +28,12 @@ def _check_images(x, channels):
     if 0 <= least and most <= 1: return
     way = 'pass them as bytes, or divide them by 255'
     if not 0 <= least:
-        way = 'they seem to be standardised already: pass them as they were before, or use model(normalise=False)'
+        way = ('they seem to be standardised already: '
+               'pass them as they were before, or use model(normalise=False)')
     raise ValueError(f'these images go from {least:g} to {most:g}; floats must go from 0 to 1: {way}')
+
+def _no_images(found, channels):
+    return ValueError(f'these images are {found}; they must be a tensor of (n, {channels}, height, width)')
 
 # %% ../nbs/api/12c_classifier.ipynb #12cd0001
 def _contiguous(net, x):
@@ -41,9 +44,11 @@ def _contiguous(net, x):
 def _as_batch(x, device):
     "Images as a tensor of four dimensions, if they are one picture, PIL images or arrays"
     if isinstance(x, Tensor): return x[None] if x.ndim == 3 else x
-    pictures = x if isinstance(x, list|tuple) or getattr(x, 'ndim', 0) == 4 else [x]
+    are_many = isinstance(x, list|tuple) or getattr(x, 'ndim', 0) == 4
+    pictures = x if are_many else [x]
     return from_arrays(pictures, [0]*len(pictures)).x.to(device)
 
+# %% ../nbs/api/12c_classifier.ipynb #12cc0003
 class Classifier(nn.Module):
     "A trained network that takes images as they are"
     mean: Tensor
@@ -51,7 +56,7 @@ class Classifier(nn.Module):
 
     def __init__(self,
         net:nn.Module, # takes standardised images
-        mean_std:tuple[Tensor, Tensor], # of each channel of its training images, for pixels from 0 to 255, (c,)
+        mean_std:tuple[Tensor, Tensor], # of each channel of its training images, 0 to 255, each (c,)
         classes:Sequence[str], # the name of each output
         precision:str='fp32', # in which it was tested, as in `Recipe`
     ):
@@ -63,7 +68,7 @@ class Classifier(nn.Module):
     def forward(self,
         x:Tensor, # (n, c, h, w): uint8, or floats from 0 to 1
     ) -> Tensor: # a score for each class, (n, outputs)
-        "Standardise images and pass them through the network; raise `ValueError` for images of another kind"
+        "Standardise images and pass them on; raise `ValueError` for images of another kind"
         _check_images(x, len(self.mean))
         if x.is_floating_point(): x = x*255
         x = to_input(x, (self.mean, self.std))
@@ -78,5 +83,5 @@ class Classifier(nn.Module):
     ) -> list[str]: # the name of a class for each image
         "What the images show"
         scores = self(_as_batch(x, self.mean.device))
-        scores = scores[:, :len(self.classes)] # a network may have more outputs than there are classes
+        scores = scores[:, :len(self.classes)] # there may be more outputs than classes
         return [self.classes[i] for i in scores.argmax(1).tolist()]

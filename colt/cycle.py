@@ -35,15 +35,16 @@ class Collapse(RuntimeError):
 def next_mask(
     cycle:Cycle, # with its votes
 ) -> Mask:
-    "The mask that enough votes keep; raise `Collapse` if it empties a layer, or is the same as before"
+    "The mask that enough votes keep; raise `Collapse` if it empties a layer, or changes nothing"
     count = cycle.count
     assert count, 'this cycle has no votes'
     ending = collapsed(count.unpruned, count.kept(cycle.min_votes), count.kept())
     if not ending: return count.mask(cycle.min_votes)
     way = 'prune more in each cycle, or let more votes be needed (overlap all)'
     if ending.layers: way = 'prune less in each cycle, or layer by layer (prune_strategy local)'
-    raise Collapse(f'pruning cannot continue after cycle {cycle.n}: {ending}. The last good ticket is that of '
-                   f'cycle {cycle.n}, sparsity {cycle.sparsity:.4f}; to get further, {way}', ending)
+    raise Collapse(f'pruning cannot continue after cycle {cycle.n}: {ending}. '
+                   f'The last good ticket is that of cycle {cycle.n}, sparsity {cycle.sparsity:.4f}; '
+                   f'to get further, {way}', ending)
 
 # %% ../nbs/api/17_cycle.ipynb #b61397f8
 def everything(
@@ -58,7 +59,7 @@ def is_done(
     cycle:Cycle,
     prunable:Prunable,
     recipe:Recipe,
-    match:Sequence[Shares]=(), # for each cycle of the run that is followed: parameter name -> sparsity
+    match:Sequence[Shares]=(), # of each cycle of a run that is followed: parameter name -> sparsity
 ) -> bool:
     "Whether `cycle` has reached one of the recipe's targets, or the end of the run that it follows"
     prune_rate = prunable.prune_rate(cycle.mask)
@@ -69,27 +70,30 @@ def _check_partitions(partitions, recipe):
     "Raise `ValueError` unless each has its own name; warn about votes on the head"
     names = [partition.name for partition in partitions]
     if not names or len({*names}) < len(names):
-        raise ValueError(f'cycles: partitions are named {names}; give one or more, each with another name')
+        raise ValueError(f'cycles: partitions are named {names}; '
+                         'give one or more, each with another name')
     if recipe.output_prune_ratio and len(names) > 1:
-        warnings.warn(f'output_prune_ratio {recipe.output_prune_ratio}: the outputs of the head mean other classes in '
-                      f'each of the {len(names)} partitions, so the overlap of their votes on the head means little; '
+        warnings.warn(f'output_prune_ratio {recipe.output_prune_ratio}: the outputs of the head '
+                      f'mean other classes in each of the {len(names)} partitions, '
+                      'so the overlap of their votes on the head means little; '
                       'and the fresh head of a ticket on all classes is not pruned', stacklevel=3)
 
 def _check_path(mask, layers, n):
     "Raise `ValueError` unless the mask of cycle `n` keeps as many weights as the run that is followed"
     sizes = {name: m.numel() for name, m in mask.items()}
     if off_path(layer_kept(mask), sizes, layers):
-        raise ValueError(f'match: cycle {n} of this run would have {count_kept(mask):,} weights, and the other run has '
-                         'another number; it was continued or replaced: begin a new run that matches it')
+        raise ValueError(f'match: cycle {n} of this run would have {count_kept(mask):,} weights, '
+                         'and the other run has another number; '
+                         'it was continued or replaced: begin a new run that matches it')
 
 # %% ../nbs/api/17_cycle.ipynb #721112dd
 def cycles(
-    net:nn.Module, # its weights are θ0; with an output for each class of a partition; trained in place
+    net:nn.Module, # its weights are θ0; an output for each class of a partition; trained in place
     partitions:list[Partition], # one: IMP; two or more: COLT
     recipe:Recipe,
     start:Cycle|None=None, # continue after this cycle; its `runs` may be empty
     train:Executor|None=None, # trains the networks of a cycle; by default, in turn, in `net`
-    match:Sequence[Shares]=(), # follow another run instead of the ratios: parameter name -> sparsity in each cycle
+    match:Sequence[Shares]=(), # follow another run: for each cycle, parameter name -> sparsity
     report:Report|None=None,
     head:str='head', # name of the last linear layer
     origin:Origin|None=None, # where the recipe's images are found; `train` may need it
@@ -108,9 +112,11 @@ def cycles(
         if cycle: init, mask, n = cycle.init, next_mask(cycle), cycle.n + 1
         else: init, mask, n = snapshot(net), everything(net, prunable), 0
         if 0 < n < len(match): _check_path(mask, match[n], n)
-        results = train([FitJob(partition.name, recipe, init, mask, n, origin) for partition in partitions], report)
+        jobs = [FitJob(partition.name, recipe, init, mask, n, origin) for partition in partitions]
+        results = train(jobs, report)
         rates = recipe.rates
         if n + 1 < len(match): rates = rates_towards(mask, match[n + 1], prunable.groups)
-        votes = [prune(result.weights, mask, rates, prunable.scope, prunable.groups) for result in results]
+        how = rates, prunable.scope, prunable.groups
+        votes = [prune(result.weights, mask, *how) for result in results]
         cycle = Cycle(n, init, mask, tuple(results), tuple(votes), recipe.min_votes)
         yield cycle

@@ -29,9 +29,9 @@ def write_whole(
     path:str|Path,
     data:bytes,
 ):
-    """Write a file so that a reader finds the old file or the new one, never half of it, after a power failure too
+    """Write a file so that a reader finds the old one or the new one, even after a power failure
 
-    Raise `OSError`, with the name of the file, if there is no room or no permission; the old file stays.
+    Raise `OSError`, with the name of the file, if there is no room or permission; the old file stays.
     """
     path = Path(path)
     part = path.with_name(f'.{path.name}.{secrets.token_hex(8)}.part')
@@ -62,7 +62,8 @@ def place(
 ) -> Path: # the same
     "Make the folder of a file, if it is not there; raise `OSError` if the run is gone"
     run = path.parent.parent
-    if not run.is_dir(): raise FileNotFoundError(errno.ENOENT, 'the folder of the run is gone; run it again', str(run))
+    if not run.is_dir():
+        raise FileNotFoundError(errno.ENOENT, 'the folder of the run is gone; run it again', str(run))
     path.parent.mkdir(exist_ok=True)
     return path
 
@@ -101,26 +102,30 @@ def content_digest(
     names = sorted(tensors)
     about = [[n, str(tensors[n].dtype), list(tensors[n].shape)] for n in names]
     found = hashlib.sha256(json.dumps([about, sorted(words.items())]).encode())
-    for n in names: found.update(tensors[n].contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    for n in names:
+        row = tensors[n].contiguous().reshape(-1)
+        found.update(row.view(torch.uint8).numpy().data)
     return found.hexdigest()
 
+# %% ../nbs/api/06_files.ipynb #6f0a0003
 def pack_tensors(
     tensors:Mapping[str, Tensor], # on the CPU
     words:Mapping[str, str]|None=None, # for the header
 ) -> bytes: # of a safetensors file
     "Tensors and words, with their digest; equal ones are equal bytes"
     words = dict(words or {})
-    contiguous = {n: v.clone(memory_format=torch.contiguous_format) for n, v in tensors.items()} # none shares memory
-    return _sort_words(save(contiguous, words | {'digest': content_digest(contiguous, words)}))
+    whole = {n: v.clone(memory_format=torch.contiguous_format) for n, v in tensors.items()} # none shares memory
+    return _sort_words(save(whole, words | {'digest': content_digest(whole, words)}))
 
 def _sort_words(data):
-    "The bytes of a safetensors file with the words of its header in order: safetensors changes it from call to call"
+    "The bytes of a safetensors file, with the words of its header in order"
     size = int.from_bytes(data[:8], 'little')
     header = json.loads(data[8:8 + size])
     header['__metadata__'] = dict(sorted(header['__metadata__'].items()))
     text = json.dumps(header, separators=(',', ':')).encode()
     text += b' '*(-len(text) % 8)
-    return b''.join([len(text).to_bytes(8, 'little'), text, memoryview(data)[8 + size:]])
+    length = len(text).to_bytes(8, 'little')
+    return b''.join([length, text, memoryview(data)[8 + size:]])
 
 def save_tensors(
     path:Path, # in a folder of a run
@@ -135,14 +140,15 @@ class DamagedFile(ValueError):
     "A file that is not what was written"
 
 _UNREADABLE = (
-    SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, OverflowError, MemoryError)
+    SafetensorError, ValueError, KeyError, TypeError, AttributeError,
+    RuntimeError, OverflowError, MemoryError)
 
 @contextmanager
 def reading(
     path:str|Path,
     advice:str='put back a copy', # what to do about a damaged file
 ) -> Iterator[None]:
-    "Turn what a damaged file causes into a `DamagedFile`, and what the disk refuses into an `OSError`, that name it"
+    "Name the file in all errors: `DamagedFile` for what its content causes, `OSError` for the disk's"
     try: yield
     except DamagedFile: raise
     except FileNotFoundError: raise DamagedFile(f"'{path}' is missing; {advice}") from None
@@ -151,6 +157,7 @@ def reading(
         what = ' '.join(str(e).split())[:300] or type(e).__name__
         raise DamagedFile(f"'{path}' is damaged ({what}); {advice}") from None
 
+# %% ../nbs/api/06_files.ipynb #6f0a0006
 _MOST_HEADER = 2**22 # bytes: a tensor has about a hundred
 
 def read_tensors(
@@ -168,10 +175,14 @@ def read_tensors(
         if size > _MOST_HEADER: raise ValueError(f'its header would have {size:,} bytes')
         tensors = load(data)
         words = json.loads(data[8:8 + size]).get('__metadata__', {})
-        if 'digest' in words:
-            found = content_digest(tensors, {k: v for k, v in words.items() if k != 'digest'})
-            if found != words['digest']: raise ValueError('its digest is not that of its data')
+        if 'digest' in words: _check_digest(tensors, words)
         return tensors, words
+
+def _check_digest(tensors, words):
+    "Raise `ValueError` unless the digest among the words is that of the tensors and the other words"
+    others = {k: v for k, v in words.items() if k != 'digest'}
+    if content_digest(tensors, others) != words['digest']:
+        raise ValueError('its digest is not that of its data')
 
 # %% ../nbs/api/06_files.ipynb #5d1e0a08
 def seal(
@@ -186,7 +197,8 @@ def check_seal(
 ):
     "Raise `ValueError` unless the values have a digest, and it is theirs"
     if 'digest' not in values: raise ValueError('it has no digest')
-    if seal(values)['digest'] != values['digest']: raise ValueError('its digest is not that of its values')
+    is_theirs = seal(values)['digest'] == values['digest']
+    if not is_theirs: raise ValueError('its digest is not that of its values')
 
 # %% ../nbs/api/06_files.ipynb #6844c620
 def pack_mask(
@@ -196,7 +208,7 @@ def pack_mask(
     "Pack all bits of a mask in one row"
     rows = [np.zeros(0, bool)]
     for n, m in mask.items():
-        bits = m.numpy(force=True)                      # indexing by a mask is five times as fast in numpy
+        bits = m.numpy(force=True) # indexing by a mask is five times as fast in numpy
         rows.append(bits[within[n].numpy(force=True)] if within else bits.flatten())
     return torch.from_numpy(np.packbits(np.concatenate(rows)))
 
@@ -207,18 +219,20 @@ def unpack_mask(
     within:Mask|None=None, # as in `pack_mask`
 ) -> Mask: # on the CPU
     "Unpack what `pack_mask` packed; raise `ValueError` if there are too few or too many bits"
-    sizes = [int(within[n].count_nonzero()) if within else prod(shape) for n, shape in shapes.items()]
+    if within: sizes = [int(within[n].count_nonzero()) for n in shapes]
+    else: sizes = [prod(shape) for shape in shapes.values()]
     total = sum(sizes)
     if len(bits) != (total + 7)//8:
         raise ValueError(f'{len(bits)} bytes of mask for {total} weights')
     kept = torch.from_numpy(np.unpackbits(bits.numpy(), count=total)).bool()
     rows = dict(zip(shapes, kept.split(sizes)))
-    if not within: return {n: rows[n].view(shape) for n, shape in shapes.items()}
-    return {n: scatter(rows[n], within[n]) for n in shapes}
+    if within: return {n: scatter(rows[n], within[n]) for n in shapes}
+    return {n: rows[n].view(shape) for n, shape in shapes.items()}
 
 def scatter(
     values:Tensor, # (k,), one for each True of the mask
     mask:Tensor, # bool, of any shape
 ) -> Tensor: # on the CPU, of the mask's shape: the values where it is True, 0 elsewhere
     "The inverse of `values = tensor[mask]`; raise `RuntimeError` if there are too few values"
-    return torch.zeros(mask.shape, dtype=values.dtype, device='cpu').masked_scatter_(mask.cpu(), values)
+    zeros = torch.zeros(mask.shape, dtype=values.dtype, device='cpu')
+    return zeros.masked_scatter_(mask.cpu(), values)

@@ -29,12 +29,13 @@ def own_recipe(
     classes:int, # of the data set
     dataset:str='own', # its name
     head:str|None=None, # name of the last linear or convolutional layer; by default, it is found
+    shape:tuple[int, int, int]|None=None, # (c, h, w) of the images, if it is known: it helps to find the head
     **changes:Any, # settings that differ from the defaults
 ) -> Recipe:
     "The default for a network of your own. Errors as in `Recipe` and `own_network`"
     depends = {name: changes[name] for name in ('prune_type', 'optimizer') if name in changes}
     usual = Recipe.default('conv3', dataset if dataset in DATASETS else 'digits', **depends)
-    own = own_network(net, max(1, -(-classes//usual.partition)), head)
+    own = own_network(net, max(1, -(-classes//usual.partition)), head, shape=shape)
     kinds = groups(own.make(classes, 0), own.head).values()
     settings: dict[str, Any] = dict(arch=own.name, dataset=dataset, partition=min(usual.partition, classes))
     for kind in 'conv', 'linear': settings[f'{kind}_prune_ratio'] = .15 if kind in kinds else 0.
@@ -87,7 +88,7 @@ def _plan(make_net, data, recipe, head):
     "The plan of a run under the user's own names"
     dataset, name = _images(data, recipe), name_of(data)
     if isinstance(data, Dataset) and recipe and recipe.dataset not in DATASETS: name = recipe.dataset
-    usual = recipe or own_recipe(make_net, len(dataset.classes), name, head)
+    usual = recipe or own_recipe(make_net, len(dataset.classes), name, head, dataset.shape)
     arch = type(make_network(make_net, len(dataset.classes), usual.seed)).__name__
     return plan(replace(usual, arch=arch, dataset=name), dataset, net=make_net, head=head)
 

@@ -86,6 +86,7 @@ def _names_of_each(net):
 def _named_group(names, also):
     return next((group for pattern, group in also.items() if any(fnmatchcase(n, pattern) for n in names)), None)
 
+# %% ../nbs/api/03_mask.ipynb #0429c001
 def groups(
     net:nn.Module,
     head:str='head', # name of the last linear or convolutional layer, whose weights are the group `output`
@@ -104,6 +105,7 @@ def groups(
         if group: found[names[0]] = group
     return found
 
+# %% ../nbs/api/03_mask.ipynb #0429c003
 def kinds(
     net:nn.Module,
     head:str='head', # as in `groups`
@@ -146,7 +148,7 @@ def layer_kept(
     mask:Mask,
 ) -> dict[str, int]: # parameter name -> number of weights
     "How many weights of each parameter the mask keeps"
-    return {n: int(m.count_nonzero()) for n, m in as_bools('sparsity', mask).items()}
+    return {n: int(np.count_nonzero(m.numpy(force=True))) for n, m in as_bools('sparsity', mask).items()}
 
 def count_kept(
     mask:Mask,
@@ -186,6 +188,7 @@ class Prunable:
         pruned = sum(int((~m).count_nonzero()) for n, m in mask.items() if not is_bias(n))
         return 100*pruned/max(1, self.weights)
 
+# %% ../nbs/api/03_mask.ipynb #e378c001
 def find_prunable(
     net:nn.Module,
     prunable:tuple[str, ...]=('conv',), # kinds, as in `full_mask`
@@ -201,15 +204,26 @@ def find_prunable(
     return Prunable(sizes, {n: group[n] for n in sizes}, scope, sum(weights.values()), unpruned)
 
 # %% ../nbs/api/03_mask.ipynb #9e92d462
+def _rank(
+    weights:np.ndarray, # floats, (n,)
+    unpruned:np.ndarray, # bool, (n,)
+    out:np.ndarray, # floats, (n,), which get the bits of the ranks
+) -> np.ndarray: # integers, (n,), which share the memory of `out`
+    "The order of the magnitudes, as integers; -1 where a weight is pruned"
+    ranks = np.abs(weights, out=out).view(f'int{8*out.itemsize}')
+    ranks |= unpruned.view(np.int8) - 1
+    return ranks
+
 def _keep(
-    magnitudes:np.ndarray, # (n,), finite
+    ranks:np.ndarray, # as `_rank` gives them
     k:int, # how many to prune
 ) -> np.ndarray: # bool, (n,)
-    "False at exactly the `k` smallest magnitudes; of equal ones, the first are pruned"
-    if k == 0: return np.ones_like(magnitudes, dtype=bool)
-    limit = np.partition(magnitudes, k - 1)[k - 1]
-    keep = magnitudes >= limit
-    keep[np.flatnonzero(magnitudes == limit)[:k - np.count_nonzero(~keep)]] = False
+    "False where a weight is pruned, and at the `k` smallest of the others; of equal ones, the first are pruned"
+    if k == 0: return ranks >= 0
+    smallest = np.partition(ranks.view(f'u{ranks.dtype}'), k - 1)[:k]
+    limit = int(smallest[-1])
+    keep = ranks >= limit
+    keep[np.flatnonzero(ranks == limit)[:np.count_nonzero(smallest == limit)]] = False
     return keep
 
 # %% ../nbs/api/03_mask.ipynb #fbe4be6f
@@ -232,22 +246,39 @@ def _ranked_together(group, scope):
     if scope == 'local': return [[n] for n in group]
     return [list(names) for _, names in groupby(sorted(group, key=group.get), group.get)]
 
-def _in_a_line(tensors, names):
-    lines = [tensors[n].flatten() for n in names]
-    return np.concatenate([_exact_float(line).numpy(force=True) for line in lines])
+def _as_array(tensor):
+    "Its numbers in a line; NumPy has no bfloat16"
+    tensor = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+    return tensor.flatten().numpy(force=True)
 
-def _exact_float(tensor): return tensor.float() if tensor.dtype == torch.bfloat16 else tensor # unknown to NumPy
+def _rank_all(weights, unpruned):
+    "The ranks of several arrays in one line"
+    ends = np.cumsum([len(array) for array in unpruned])
+    line = np.empty(ends[-1], np.result_type(*weights))
+    for values, kept, piece in zip(weights, unpruned, np.split(line, ends[:-1])): _rank(values, kept, piece)
+    return line.view(f'int{8*line.itemsize}')
 
+# %% ../nbs/api/03_mask.ipynb #7a4ec001
 def _prune_line(weights, mask, rate):
     "The next mask of these parameters"
-    unpruned = _in_a_line(mask, mask)
-    magnitudes = np.abs(_in_a_line(weights, mask)[unpruned])
-    if not np.isfinite(magnitudes).all():
+    arrays, unpruned = [_as_array(weights[n]) for n in mask], [_as_array(m) for m in mask.values()]
+    ranks = _rank_all(arrays, unpruned)
+    if ranks.max(initial=-1) >= np.array(np.inf, np.result_type(*arrays)).view(ranks.dtype):
         n = next(n for n in mask if not weights[n].isfinite().all())
         raise ValueError(f'prune: {n} has values that are not finite; train with a lower learning rate')
-    unpruned[unpruned] = _keep(magnitudes, round(rate*len(magnitudes)))
-    pieces = torch.from_numpy(unpruned).split([m.numel() for m in mask.values()])
+    keep = _keep(ranks, round(rate*count_kept(mask)))
+    pieces = torch.from_numpy(keep).split([m.numel() for m in mask.values()])
     return {n: piece.view_as(m).to(m.device) for (n, m), piece in zip(mask.items(), pieces)}
+
+# %% ../nbs/api/03_mask.ipynb #823ec001
+def _check_rates(names, groups, rates):
+    "Raise `ValueError` unless each name has a group, and its group a share"
+    for n in names:
+        if groups.get(n) not in rates:
+            raise ValueError(f"prune: there is no group or no rate for '{n}'; "
+                             'give `groups` for every name and `rate` for every group')
+        share = rates[groups[n]]
+        if not 0 <= share <= 1: raise ValueError(f'prune: rate {share} for {n}; it must lie between 0 and 1')
 
 # %% ../nbs/api/03_mask.ipynb #823ec35e
 def prune(
@@ -268,16 +299,10 @@ def prune(
     check_alike('prune', {'weights': {n: w for n, w in weights.items() if n in mask}, 'mask': mask})
     if groups is None: groups = dict.fromkeys(mask, 'all')
     rates = rate if isinstance(rate, Mapping) else dict.fromkeys(groups.values(), rate)
-    lost = [n for n in mask if groups.get(n) not in rates]
-    if lost:
-        raise ValueError(f"prune: there is no group or no rate for '{lost[0]}'; "
-                         'give `groups` for every name and `rate` for every group')
+    _check_rates(mask, groups, rates)
     pruned: Mask = {}
     for names in _ranked_together({n: groups[n] for n in mask}, scope):
-        share = rates[groups[names[0]]]
-        if not 0 <= share <= 1:
-            raise ValueError(f'prune: rate {share} for {names[0]}; it must lie between 0 and 1')
-        pruned |= _prune_line(weights, {n: mask[n] for n in names}, share)
+        pruned |= _prune_line(weights, {n: mask[n] for n in names}, rates[groups[names[0]]])
     return {n: pruned[n] for n in mask}
 
 # %% ../nbs/api/03_mask.ipynb #cb3a3a58
@@ -310,4 +335,6 @@ def apply_(
     mask = as_bools('apply_', mask)
     params = {n: p for n, p in net.named_parameters(remove_duplicate=False) if n in mask} # tied weights: by each name
     check_alike('apply_', {'the network': params, 'the mask': mask})
-    for n, m in mask.items(): params[n].masked_fill_(~m.to(params[n].device), 0.)
+    for n, m in mask.items():
+        bits = params[n].view(getattr(torch, f'int{8*params[n].element_size()}'))
+        bits.bitwise_and_(-m.to(bits.device).view(torch.int8))

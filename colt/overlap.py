@@ -7,20 +7,20 @@ __all__ = ['VoteCount', 'count_votes', 'overlap', 'expected_removal', 'Agreement
 
 # %% ../nbs/api/04_overlap.ipynb #bbc6c45c
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from math import comb, prod
 
 import torch
 from torch import Tensor
 
-from .mask import Mask, check_alike, layer_kept
+from .mask import Mask, as_bools, check_alike, layer_kept
 
 # %% ../nbs/api/04_overlap.ipynb #f0470717
 @dataclass(frozen=True)
 class VoteCount:
     "How many votes keep each weight: counted once for a cycle"
     votes: int # how many there are
-    ballots: dict[str, Tensor] # parameter name -> int16, of its shape: votes for each weight
+    ballots: dict[str, Tensor] # parameter name -> uint8 or int16, of its shape: votes for each weight
     unpruned: dict[str, int] # parameter name -> its unpruned weights before this cycle
     kept_by_each: dict[str, tuple[int, ...]] # parameter name -> how many weights each vote keeps
 
@@ -42,19 +42,25 @@ class VoteCount:
         return {n: sum(counts[min_votes or self.votes:]) for n, counts in self.histogram.items()}
 
 # %% ../nbs/api/04_overlap.ipynb #a1d5c0e0
+def _add_votes(votes):
+    "How many of these bool tensors are True, at each place"
+    dtype = torch.uint8 if len(votes) < 256 else torch.int16
+    return reduce(torch.add, (vote.view(torch.uint8).to(dtype) for vote in votes))
+
 def count_votes(
     votes:list[Mask], # one or more masks of the same names and shapes
     mask:Mask|None=None, # what was unpruned before this cycle; by default, everything
 ) -> VoteCount:
     "Count the votes for each weight; raise `ValueError` for no votes, or votes from different networks"
     if not votes: raise ValueError('overlap: no masks; pass the vote of at least one network')
+    votes = [as_bools('overlap', vote) for vote in votes]
     first, *others = votes
     for i, vote in enumerate(others, 1): check_alike('overlap', {f'mask {i}': vote, 'mask 0': first})
-    if mask is None: mask = {n: torch.ones_like(m) for n, m in first.items()}
-    check_alike('overlap', {'mask': mask, 'vote 0': first})
-    ballots = {n: torch.stack([vote[n] for vote in votes]).sum(0, dtype=torch.int16) for n in first}
-    kept_by_each = {n: tuple(layer_kept(vote)[n] for vote in votes) for n in first}
-    return VoteCount(len(votes), ballots, layer_kept(mask), kept_by_each)
+    if mask is not None: check_alike('overlap', {'mask': mask, 'vote 0': first})
+    unpruned = {n: m.numel() for n, m in first.items()} if mask is None else layer_kept(mask)
+    kept = [layer_kept(vote) for vote in votes]
+    ballots = {n: _add_votes([vote[n] for vote in votes]) for n in first}
+    return VoteCount(len(votes), ballots, unpruned, {n: tuple(of[n] for of in kept) for n in first})
 
 # %% ../nbs/api/04_overlap.ipynb #c3f7e203
 def overlap(

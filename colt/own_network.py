@@ -43,6 +43,7 @@ def _check_python(net):
         if type(module).__name__ == 'OptimizedModule':
             raise ValueError(f'{where} is compiled by torch.compile; hand over the module in Python (net._orig_mod)')
 
+# %% ../nbs/api/10a_own_network.ipynb #10a00020
 def make_network(
     source:Source,
     outputs:int, # how many the function is asked for
@@ -144,6 +145,8 @@ def own_network(
         return OwnNetwork(net, name, head, width=_width(net, head))
     _check_repeats(net, make_network(source, outputs, seed), source)
     fresh = _changing(net, make_network(source, outputs + 1, seed))
+    passed = {*_passed(net, fresh, shape)} if shape and not head else set() # in evaluation, without auxiliary heads
+    if len(passed) == 1: head = passed.pop()
     return OwnNetwork(source, name, _head_among(fresh, head, source), fresh)
 
 def _equal(a, b): return a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)

@@ -16,11 +16,11 @@ from .mask import Mask
 from .rewind import whole_state
 
 # %% ../nbs/api/12d_parallel.ipynb #12d00011
-def _rows(n):
-    "Which images of a batch this process computes; all, if there are fewer than processes"
-    rank, processes = dist.get_rank(), dist.get_world_size()
+def _rows(n, rank, processes):
+    "Which images of a batch a process computes; all, if there are fewer than processes"
     return slice(0, n) if n < processes else slice(n*rank//processes, n*(rank + 1)//processes)
 
+# %% ../nbs/api/12d_parallel.ipynb #12d0c002
 def _add_gradients(p):
     "Add up the gradient of a parameter over all processes"
     gradient = p.grad.contiguous()
@@ -32,7 +32,7 @@ class _Share:
     def cut(self, net, inputs):
         "Leave the images of this process in a batch"
         x, *others = inputs
-        self.n, self.rows = len(x), _rows(len(x))
+        self.n, self.rows = len(x), _rows(len(x), dist.get_rank(), dist.get_world_size())
         if net.training and self.n < dist.get_world_size():
             raise ValueError(f'a batch has {self.n} images for {dist.get_world_size()} processes; each needs one')
         for buffer in net.buffers(): dist.broadcast(buffer, 0)

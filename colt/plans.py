@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['images_of', 'partitions_of', 'mean_std_of', 'network_of', 'check_plan', 'Origin', 'Plan', 'plan', 'images_at',
-           'source_at', 'plan_at', 'Planned', 'behaviour_of', 'check_unchanged']
+           'source_at', 'plan_at', 'Planned', 'versions', 'provenance', 'behaviour_of', 'check_unchanged']
 
 # %% ../nbs/api/15_plans.ipynb #f9a01003
-import hashlib, warnings
+import hashlib, platform, warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +16,9 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+import colt
 from .data import Dataset, as_dataset, load
-from .engines.sparse import settled
+from .engines.sparse import engine_versions, settled
 from .mask import Prunable, Weights, check_plain
 from .models import Net, create
 from .own_network import OwnNetwork, Source, load_source, own_network
@@ -26,7 +27,8 @@ from .recipe import Recipe, SettingError, is_here
 from .rewind import snapshot
 from .schedule import check_match, not_pruned, outputs_of, prunable_of
 from .train import rewind_steps
-from .trial import Behaviour, behaviour, check_behaviour, check_network, check_state, smallest_batch, try_training
+from .trial import Behaviour, behaviour, check_behaviour, check_network, check_state
+from .trial import smallest_batch, try_training
 
 # %% ../nbs/api/15_plans.ipynb #f9a01007
 def images_of(
@@ -43,7 +45,8 @@ def partitions_of(
     dataset:Dataset,
 ) -> list[Partition]:
     "The partitions of a recipe. Errors as in `by_class` and `at_random`"
-    if recipe.partition_by == 'class' or recipe.partition == 1: return by_class(dataset, recipe.partition)
+    by_classes = recipe.partition_by == 'class' or recipe.partition == 1
+    if by_classes: return by_class(dataset, recipe.partition)
     return at_random(dataset, recipe.partition, recipe.seed)
 
 # %% ../nbs/api/15_plans.ipynb #896164c6
@@ -66,11 +69,14 @@ def network_of(
 # %% ../nbs/api/15_plans.ipynb #f9a01018
 def _try(net, recipe, prunable, partitions):
     "Try to train under a mask that prunes every other weight"
-    batch = min(2, *(smallest_batch(len(partition.train), recipe.batch_size) for partition in partitions))
-    if isinstance(net, Net) and batch > 1: return # the package's own networks are tried in its tests
-    mask = {n: torch.arange(size, device='cpu').view(net.get_parameter(n).shape) % 2 == 0
-            for n, size in prunable.sizes.items()}
-    try_training(net, partitions[0], recipe, mask, batch)
+    smallest = min(smallest_batch(len(p.train), recipe.batch_size) for p in partitions)
+    is_tested = isinstance(net, Net) # the package's own networks, in its tests
+    if is_tested and smallest > 1: return
+    mask = {}
+    for n, size in prunable.sizes.items():
+        every_other = torch.arange(size, device='cpu') % 2 == 0
+        mask[n] = every_other.view(net.get_parameter(n).shape)
+    try_training(net, partitions[0], recipe, mask, min(2, smallest))
 
 # %% ../nbs/api/15_plans.ipynb #b1b4e73c
 def check_plan(
@@ -78,17 +84,18 @@ def check_plan(
     recipe:Recipe,
     shape:tuple[int, int, int], # (c, h, w) of the images
     classes:int, # of the largest partition
-    match:Sequence[Mapping[str, float]]=(), # for each cycle of the run that is followed: parameter name -> sparsity
+    match:Sequence[Mapping[str, float]]=(), # the sparsities to follow, as `RunFolder.layers` gives them
     head:str='head', # name of the last linear or convolutional layer
-    partitions:Sequence[Partition]=(), # of the run: the first one is tried, and the others say how small batches are
+    partitions:Sequence[Partition]=(), # the first is tried, with the smallest batch of all
 ) -> Prunable: # what the run prunes
-    "Raise `ValueError` if this network can't be trained and pruned by this recipe. Warnings as in `try_training`"
+    "Raise `ValueError` if the recipe can't train and prune this network; warn as `try_training`"
     check_state(net)
     prunable = prunable_of(net, recipe, head)
     check_network(net, shape, classes)
     if match: check_match(match[0], prunable)
     elif recipe.match:
-        reason = 'this run has no finished cycle to follow, or is not here; hand over its `RunFolder.layers()`'
+        reason = ('this run has no finished cycle to follow, or is not here; '
+                  'hand over its `RunFolder.layers()`')
         raise SettingError('match', recipe.match, reason)
     if partitions: _try(net, recipe, prunable, partitions)
     return prunable
@@ -100,7 +107,7 @@ class Origin:
     root: str # folder of the data sets; or of your own pictures
     fingerprint: str = '' # of the data set: 16 hex digits; empty to take what is there
     pictures: bool = False # whether these are your own pictures
-    net: str = '' # file and name of your own network, such as `/home/me/my.py:make_net`; empty for the recipe's
+    net: str = '' # file and name of your own network: `/home/me/my.py:make_net`; empty for the recipe's
     code: str = '' # digest of this file; empty to take what is there
     head: str|None = None # name of the last layer of your own network; by default, it is found
 
@@ -115,10 +122,10 @@ class Plan:
     net: nn.Module # all networks of the run are trained in it, one after the other
     init: Weights # θ0: its weights now
     prunable: Prunable
-    match: list[dict[str, float]] # for each cycle of the run that is followed: parameter name -> sparsity
+    match: list[dict[str, float]] # the sparsities to follow, as `RunFolder.layers` gives them
     head: str = 'head' # name of the last linear layer of `net`
-    origin: Origin|None = None # None if the images or the network were handed over, and can't be found by name
-    own: OwnNetwork|None = None # how other networks of your own are made; None for the recipe's architecture
+    origin: Origin|None = None # None if the images or the network were handed over
+    own: OwnNetwork|None = None # how networks of your own are made; None for the recipe's architecture
     transfer: dict[str, Any]|None = None # always None here; see `Planned`
 
     @property
@@ -128,7 +135,7 @@ class Plan:
 
 # %% ../nbs/api/15_plans.ipynb #14daa3da
 def _check_original(net):
-    "Raise `ValueError` for what a copy of the network would not show. Other errors as in `check_state`"
+    "Raise `ValueError` for what a copy of the network would not show"
     check_plain(net)
     check_state(net)
 
@@ -136,19 +143,23 @@ def _check_reinit(recipe, own, outputs):
     "Raise `SettingError` if a network can't be made with other initial weights"
     way = 'leave reinit out'
     if own.width is not None:
-        reason = f'a network has no other initial weights; hand over a function that makes one, or {way}'
+        reason = ('a network has no other initial weights; '
+                  f'hand over a function that makes one, or {way}')
         raise SettingError('controls', recipe.controls, reason)
     first, other = (snapshot(own.make(outputs, seed)) for seed in (recipe.seed, recipe.seed + 1))
     if all(torch.equal(v, other[n]) for n, v in first.items()):
-        reason = f'the initial weights do not follow from the global generators, so there are no others; {way}'
+        reason = ('the initial weights do not follow from the global generators, '
+                  f'so there are no others; {way}')
         raise SettingError('controls', recipe.controls, reason)
 
 # %% ../nbs/api/15_plans.ipynb #c3a31431
 def _evaluable(recipe, own, outputs, classes):
-    "The recipe; without evaluations if no network for all classes can be made. Raise `SettingError` for `reinit`"
-    if own.width is not None and own.width < classes and recipe.evaluate != 'no':
-        warnings.warn(f'{own.name} has {own.width} outputs, and there are {classes} classes: its tickets are not '
-                      'evaluated; hand over a function from the number of outputs to a network', stacklevel=3)
+    "The recipe, without evaluations if the network is too narrow. Errors as in `_check_reinit`"
+    is_narrow = own.width is not None and own.width < classes
+    if is_narrow and recipe.evaluate != 'no':
+        warnings.warn(f'{own.name} has {own.width} outputs, and there are {classes} classes: '
+                      'its tickets are not evaluated; '
+                      'hand over a function from the number of outputs to a network', stacklevel=3)
         return replace(recipe, evaluate='no', controls='')
     if 'reinit' in recipe.control_names: _check_reinit(recipe, own, outputs)
     return recipe
@@ -158,29 +169,31 @@ def plan(
     recipe:Recipe,
     data:str|Path|Dataset='data', # folder of the data sets; or your own images, already split
     match:list[dict[str, float]]|None=None, # the sparsities to follow, as `RunFolder.layers` gives them
-    net:Source|None=None, # instead of the recipe's: a function from the number of outputs to a network, or a network
+    net:Source|None=None, # instead of the recipe's: what makes a network for `n` outputs, or a network
     head:str|None=None, # name of its last linear or convolutional layer; by default, it is found
 ) -> Plan:
     """Load the images and create the network; raise `ValueError` if the recipe can't be followed
 
     Warn if a network is too narrow for all classes: then no ticket is evaluated.
     """
-    if not is_here(recipe.device): raise SettingError('device', recipe.device, 'this machine has none; use cpu')
+    if not is_here(recipe.device):
+        raise SettingError('device', recipe.device, 'this machine has none; use cpu')
     recipe = settled(recipe)
     dataset = images_of(recipe, data)
-    partitions, origin, own = partitions_of(recipe, dataset), None, None
-    outputs = outputs_of(recipe, len(dataset.classes))
-    if net is None:
-        made: nn.Module = network_of(recipe, dataset)
-        if not isinstance(data, Dataset): origin = Origin(str(Path(data).resolve()), dataset.fingerprint())
+    partitions, (whole,) = partitions_of(recipe, dataset), by_class(dataset, 1)
+    outputs, own = outputs_of(recipe, len(dataset.classes)), None
+    if net is None: made: nn.Module = network_of(recipe, dataset)
     else:
         if isinstance(net, nn.Module): _check_original(net)
         own = own_network(net, outputs, head, recipe.seed, dataset.shape)
-        made, recipe = own.make(outputs, recipe.seed), _evaluable(recipe, own, outputs, len(dataset.classes))
+        made = own.make(outputs, recipe.seed)
+        recipe = _evaluable(recipe, own, outputs, len(dataset.classes))
     head = own.head if own else 'head'
-    whole, = by_class(dataset, 1)
     prunable = check_plan(made, recipe, dataset.shape, outputs, match or (), head, [*partitions, whole])
     rewind_steps(recipe, len(whole.train)) # raises an error for a point after the end of training
+    origin = None
+    if own is None and not isinstance(data, Dataset):
+        origin = Origin(str(Path(data).resolve()), dataset.fingerprint())
     init = {n: v.cpu() for n, v in snapshot(made).items()}
     return Plan(recipe, dataset, partitions, whole, made, init, prunable, match or [], head, origin, own)
 
@@ -189,36 +202,40 @@ def images_at(
     recipe:Recipe,
     origin:Origin,
 ) -> Dataset:
-    "The images of a recipe; raise `ValueError` if they are not those of the origin. Other errors as in `as_dataset`"
-    if origin.pictures: dataset = as_dataset(Path(origin.root), recipe.valid, recipe.seed, recipe.skip_corrupt)
-    else: dataset = images_of(recipe, origin.root)
-    found = dataset.fingerprint()
-    if origin.fingerprint not in ('', found):
-        raise ValueError(f"{recipe.dataset} in '{origin.root}' has the fingerprint {found}, not {origin.fingerprint}; "
+    "The images of a recipe; raise `ValueError` if they are not those of the origin"
+    root = origin.root
+    if origin.pictures: dataset = as_dataset(Path(root), recipe.valid, recipe.seed, recipe.skip_corrupt)
+    else: dataset = images_of(recipe, root)
+    found, expected = dataset.fingerprint(), origin.fingerprint
+    if expected not in ('', found):
+        raise ValueError(f"{recipe.dataset} in '{root}' has the fingerprint {found}, not {expected}; "
                          'put the same images there')
     return dataset
 
 def _code_of(origin):
     "The digest of the file that makes the network; empty if there is none"
     file = Path(origin.net.rpartition(':')[0])
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if origin.net and file.is_file() else ''
+    if not origin.net or not file.is_file(): return ''
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 def source_at(
     origin:Origin,
 ) -> Source|None: # None if the network is the recipe's
-    "What makes your own network; raise `ValueError` if its file is another one. Other errors as in `load_source`"
+    "What makes your own network; raise `ValueError` if its file is another one"
     if not origin.net: return None
     if origin.code not in ('', _code_of(origin)):
-        raise ValueError(f"'{origin.net}': this file is not there, or has changed since the run began; put it back")
+        raise ValueError(f"'{origin.net}': this file is not there, or has changed since the run began; "
+                         'put it back')
     return load_source(origin.net)
 
+# %% ../nbs/api/15_plans.ipynb #15a00003
 def plan_at(
     recipe:Recipe,
     origin:Origin,
     match:list[dict[str, float]]|None=None, # as in `plan`
     net:Source|None=None, # what `source_at` has loaded, if it has
 ) -> Plan: # its origin has all fingerprints
-    "The plan of a recipe whose images and network any process can find. Errors as in `images_at`, `source_at`, `plan`"
+    "The plan of a recipe whose images and network any process can find"
     p = plan(recipe, images_at(recipe, origin), match, net or source_at(origin), origin.head)
     head = p.head if origin.net else None
     found = replace(origin, fingerprint=p.dataset.fingerprint(), code=_code_of(origin), head=head)
@@ -238,9 +255,28 @@ class Planned(Protocol):
     @property
     def own(self) -> OwnNetwork|None: ...
     @property
-    def transfer(self) -> dict[str, Any]|None: ... # of which tickets it is a transfer; None if it is none
+    def transfer(self) -> dict[str, Any]|None: ... # of which tickets; None if it is no transfer
     @property
-    def not_pruned(self) -> str|None: ... # how much of the network it does not prune; None for a transfer
+    def not_pruned(self) -> str|None: ... # how much of the network; None for a transfer
+
+# %% ../nbs/api/15_plans.ipynb #15a00005
+def versions(
+    threads:int, # of the run
+    engine:str='dense', # of its recipe
+) -> dict[str, str]: # what the last bits of a run depend on, apart from its recipe
+    return dict(colt=colt.__version__, torch=torch.__version__, python=platform.python_version(),
+                machine=platform.machine(), threads=str(threads), **engine_versions(engine))
+
+def provenance(
+    plan:Planned,
+    threads:int, # of the run
+) -> dict[str, Any]: # plain JSON
+    "Where a ticket comes from"
+    recipe, dataset = plan.recipe, plan.dataset
+    return dict(arch=recipe.arch, dataset=recipe.dataset,
+                classes=dataset.classes, shape=dataset.shape, **mean_std_of(plan.whole),
+                recipe=recipe.identity, data=dataset.fingerprint(),
+                versions=versions(threads, recipe.engine))
 
 # %% ../nbs/api/15_plans.ipynb #15ae0002
 def _remade(plan):
@@ -251,7 +287,8 @@ def behaviour_of(
     init:Weights, # θ0 of the run
 ) -> Behaviour|None: # None if the network is not the user's own, or does not repeat its outputs
     "What the network of a run makes of some images"
-    return behaviour(_remade(plan), init, plan.dataset.shape) if plan.own and not plan.transfer else None
+    if plan.transfer or not plan.own: return None
+    return behaviour(_remade(plan), init, plan.dataset.shape)
 
 def check_unchanged(
     plan:Planned,

@@ -21,30 +21,40 @@ from .schedule import not_pruned, weights_in
 from .wording import duration, file_size
 
 # %% ../nbs/api/20b_progress.ipynb #20b00009
-_HEADER = 2500 # bytes of words in a ticket
-
 def _kept_weights(plan):
     "About how many weights the mask of each cycle keeps"
-    recipe, sizes = plan.recipe, plan.prunable.sizes
-    if plan.match: return [weights_in(layers, sizes) for layers in plan.match]
-    left, found = {n: float(size) for n, size in sizes.items()}, []
-    removed = {group: sum(expected_removal(rate, recipe.partition, recipe.min_votes))/2
-               for group, rate in recipe.rates.items()}
-    for _ in range(1 + (1000 if recipe.max_cycles is None else recipe.max_cycles)):
-        kept = sum(left.values())
-        found.append(kept)
-        rate = 100*(plan.prunable.total - kept)/max(1, plan.prunable.weights)
-        if recipe.sparsity and kept <= (1 - recipe.sparsity)*plan.prunable.total: break
-        if recipe.final_prune_rate and rate >= recipe.final_prune_rate: break
-        left = {n: size*(1 - removed[plan.prunable.groups[n]]) for n, size in left.items()}
+    if plan.match: return [weights_in(layers, plan.prunable.sizes) for layers in plan.match]
+    recipe, found = plan.recipe, []
+    rounds = 1000 if recipe.max_cycles is None else recipe.max_cycles
+    left = {n: float(size) for n, size in plan.prunable.sizes.items()}
+    share = {n: 1 - _removed(recipe, group) for n, group in plan.prunable.groups.items()}
+    for n in range(rounds + 1):
+        found.append(sum(left.values()))
+        if _is_sparse(plan, found[-1]): break
+        left = {n: size*share[n] for n, size in left.items()}
     return found
+
+def _removed(recipe, group):
+    "The share of a group that a cycle removes: the middle between equal and independent votes"
+    return sum(expected_removal(recipe.rates[group], recipe.partition, recipe.min_votes))/2
+
+def _is_sparse(plan, kept):
+    "Whether a target is reached when so many weights are kept"
+    recipe, prunable = plan.recipe, plan.prunable
+    if recipe.sparsity and kept <= (1 - recipe.sparsity)*prunable.total: return True
+    rate = 100*(prunable.total - kept)/max(1, prunable.weights)
+    return bool(recipe.final_prune_rate) and rate >= recipe.final_prune_rate
+
+# %% ../nbs/api/20b_progress.ipynb #20bb0003
+_HEADER = 2500 # bytes of words in a ticket
 
 def bytes_written(
     plan:Plan,
 ) -> int: # without the checkpoints, which are deleted, and the report
     "About how much a run writes into its folder"
     kept, whole = _kept_weights(plan), sum(v.nbytes for v in plan.init.values())
-    fixed = whole - 4*plan.prunable.total + plan.prunable.total/8 + _HEADER # of a ticket, whatever it keeps
+    total = plan.prunable.total
+    fixed = whole - 4*total + total/8 + _HEADER # of a ticket, whatever it keeps
     tickets = [4*k + fixed for k in kept]
     votes = sum(plan.recipe.partition*k/8 for k in kept)
     models = {'no': 0., 'last': tickets[-1], 'each': sum(tickets)}[plan.recipe.evaluate]
@@ -55,8 +65,9 @@ def opening(
     plan:Plan,
     path:str|Path, # of the run
 ) -> str: # a line
-    "What a run says before it begins: how much it will write, and how much of the network it does not prune"
-    text = f"writes about {file_size(bytes_written(plan))} into '{path}'; {not_pruned(plan.prunable)}"
+    "What a run says before it begins: how much it will write, and what it leaves unpruned"
+    size = file_size(bytes_written(plan))
+    text = f"writes about {size} into '{path}'; {not_pruned(plan.prunable)}"
     if not plan.own or plan.own.width is None: return text
     return f'{text}; all networks have {plan.own.width} outputs, as the one that was handed over'
 
@@ -77,15 +88,17 @@ class Course:
         if event.cycle != self.cycle: self.cycle, self.shares = event.cycle, {}
         self.shares[event.partition] = 1 if event.doing == 'test' else event.share
         n, last = len(self.partitions), max(self.last, event.cycle)
-        done = sum(self.shares.get(name, 0) for name in self.partitions) if event.partition in self.partitions else n
+        done = float(n) # before a ticket is trained
+        if event.partition in self.partitions: done = sum(self.shares.get(name, 0) for name in self.partitions)
         return (event.cycle*n + done)/((last + 1)*n)
 
-    def left(self, event:Progress, now:float) -> float|None: # seconds; None if that is not known yet
+    def left(self, event:Progress, now:float) -> float|None: # seconds; None if not known yet
         "How long the rest of the run will take"
         share = self.share(event)
         if self.began is None: self.began = share, now
         done, seconds = share - self.began[0], now - self.began[1]
-        return seconds/done*(1 - share) if self.last >= 0 and seconds > 1 and done > .002 else None
+        if self.last < 0 or seconds <= 1 or done <= .002: return None
+        return seconds/done*(1 - share)
 
     def run(self, event:Progress, now:float) -> str:
         "Where the run is"
@@ -98,8 +111,9 @@ class Course:
         "Where a training is"
         which = event.partition if self.last >= 0 else f'cycle {event.cycle}, {event.partition}'
         if which in self.partitions:
-            which = f'training {self.partitions.index(which) + 1} of {len(self.partitions)} ({which})'
-        if event.doing == 'waiting': return f'{which}: handed over' # to another machine; it says when it is done
+            number = self.partitions.index(which) + 1
+            which = f'training {number} of {len(self.partitions)} ({which})'
+        if event.doing == 'waiting': return f'{which}: handed over' # to another machine
         return f'{which}: epoch {event.epoch} of {event.epochs}, loss {event.loss:.3f}'
 
 # %% ../nbs/api/20b_progress.ipynb #20b00018
@@ -115,17 +129,20 @@ def progress_bar(
     console:Console,
     plan:Planned|None=None, # of the run
 ) -> Iterator[Callable[[Progress], None]]: # the `report` callback that moves the bar
-    "A progress bar for a run, and for each network that is trained now; nothing if the console is no terminal"
+    "A bar for a run, and for each network that is trained now; nothing if the console is no terminal"
     text, course = TextColumn('[progress.description]{task.description}'), course_of(plan)
     columns = text, BarColumn(16), TimeElapsedColumn()
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        run, at_work = bar.add_task('', total=1, visible=plan is not None), dict[str, TaskID]()
+        run = bar.add_task('', total=1, visible=plan is not None)
+        at_work: dict[str, TaskID] = {}
         def report(event):
-            bar.update(run, completed=course.share(event), description=course.run(event, time.monotonic()))
+            place = course.run(event, time.monotonic())
+            bar.update(run, completed=course.share(event), description=place)
             network = f'{event.cycle}, {event.partition}'
             if network not in at_work: at_work[network] = bar.add_task('', total=1)
             bar.update(at_work[network], completed=event.share, description=course.training(event))
-            if event.doing == 'test' and event.step == event.steps: bar.remove_task(at_work.pop(network))
+            is_done = event.doing == 'test' and event.step == event.steps
+            if is_done: bar.remove_task(at_work.pop(network))
         yield report
 
 # %% ../nbs/api/20b_progress.ipynb #20b00014
@@ -142,17 +159,19 @@ def _changing_line(course) -> Iterator[Callable[[Progress], None]]:
     line, shown = display(text(''), raw=True, display_id=True), -1.
     def report(event):
         nonlocal shown
-        if time.monotonic() - shown < .2: return
-        shown = time.monotonic()
-        line.update(text(f'{course.run(event, shown)}; {course.training(event)}'), raw=True)
+        now = time.monotonic()
+        if now - shown < .2: return
+        shown = now
+        line.update(text(f'{course.run(event, now)}; {course.training(event)}'), raw=True)
     try: yield report
     finally: line.update(text(''), raw=True)
 
+# %% ../nbs/api/20b_progress.ipynb #20bb0006
 @contextmanager
 def shown_progress(
     plan:Planned|None=None, # of the run
 ) -> Iterator[Callable[[Progress], None]]: # a `report` callback
-    "Show progress in the way that suits: a bar in a terminal, a line in a notebook, nothing elsewhere"
+    "Show progress as suits: a bar in a terminal, a line in a notebook, nothing elsewhere"
     line = _changing_line(course_of(plan)) if in_notebook() else progress_bar(Console(), plan)
     with line as report: yield report
 

@@ -41,7 +41,11 @@ def _number(words, kind=(int, float), least=-inf, most=inf, above=-inf, below=in
     return Rule(words, lambda v: is_number(v) and least <= v <= most and above < v < below)
 
 def _among(*words): return Rule(' or '.join(words), lambda v: v in words)
-def _spelled(words, pattern): return Rule(words, lambda v: isinstance(v, str) and bool(re.fullmatch(pattern, v)))
+
+def _spelled(words, pattern):
+    "A text of this pattern"
+    def fits(v): return isinstance(v, str) and bool(re.fullmatch(pattern, v))
+    return Rule(words, fits)
 
 # %% ../nbs/api/08_recipe.ipynb #5e0c1a10
 CONTROLS = 'reinit', 'shuffle', 'random' # what `colt.transfer.control` can make of a ticket
@@ -70,8 +74,9 @@ _RULE_OF = { # names of settings -> their rule
     'rewind': _spelled('0, a number of batches such as 500, or of epochs such as 2ep', r'\d+(ep)?'),
     'milestones': Rule('shares of the training from 0 to 1, such as 0.4,0.6,0.9', _are_shares),
     'controls': Rule('some of reinit,shuffle,random', _are_controls),
-    'prune_also': _spelled('patterns of parameter names and their groups, such as embed.*=linear,scale=conv',
-                           rf'({_ALSO}(,{_ALSO})*)?'),
+    'prune_also': _spelled(
+        'patterns of parameter names and their groups, such as embed.*=linear,scale=conv',
+        rf'({_ALSO}(,{_ALSO})*)?'),
     'seed': _number('a whole number', int),
     'partition batch_size end_iter patience': _number('a whole number of 1 or more', int, least=1),
     'max_cycles start_iter warmup': _number('a whole number of 0 or more', int, least=0),
@@ -86,15 +91,18 @@ _RULE_OF = { # names of settings -> their rule
 _RULES = {name: rule for names, rule in _RULE_OF.items() for name in names.split()}
 _MAY_BE_NONE = 'sparsity', 'final_prune_rate', 'max_cycles'
 
+# %% ../nbs/api/08_recipe.ipynb #8c0a0003
 def _check(name, value):
     "Raise `SettingError` if this setting may not have this value"
     if name not in _RULES or (value is None and name in _MAY_BE_NONE): return
-    if not _RULES[name].fits(value): raise SettingError(name, repr(value), f'it must be {_RULES[name].words}')
+    rule = _RULES[name]
+    if not rule.fits(value): raise SettingError(name, repr(value), f'it must be {rule.words}')
 
 def _plain(value):
-    "A number of numpy or torch, a device or a list of words as Python's own: the recipe has the same id with it"
+    "A value as one of Python's own types"
     if isinstance(value, torch.device): return str(value)
-    if isinstance(value, list|tuple) and all(isinstance(word, str) for word in value): return ','.join(value)
+    is_list = isinstance(value, list|tuple)
+    if is_list and all(isinstance(word, str) for word in value): return ','.join(value)
     return value.item() if getattr(value, 'ndim', None) == 0 else value
 
 # %% ../nbs/api/08_recipe.ipynb #636c5bd1
@@ -176,9 +184,36 @@ class Settings:
             object.__setattr__(self, f.name, value) # the class is frozen
             _check(f.name, value)
 
+# %% ../nbs/api/08_recipe.ipynb #443a63a3
+def _min_votes(overlap):
+    "How many votes are needed to keep a weight; None for all"
+    if overlap == 'all': return None
+    return 1 if overlap == 'any' else int(overlap)
+
+def _check_together(recipe):
+    "Raise `SettingError` if settings contradict one another"
+    def refuse(setting, reason): raise SettingError(setting, getattr(recipe, setting), reason)
+    votes, needed = recipe.partition, _min_votes(recipe.overlap) or 1
+    if recipe.end_iter <= recipe.start_iter:
+        refuse('end_iter', f'it must be above start_iter ({recipe.start_iter})')
+    if votes > 1 and recipe.prune_type == 'lth':
+        refuse('partition', 'lth has one partition; use 1, or prune_type colt')
+    if votes > 1 and recipe.match:
+        refuse('partition', 'only a run of one partition can match another; use 1, or no match')
+    if needed > votes:
+        refuse('overlap', f'there are {votes} votes; choose all, any, or 1 to {votes}')
+    ends = recipe.match or recipe.sparsity or recipe.final_prune_rate or recipe.max_cycles is not None
+    if not ends:
+        refuse('sparsity', 'the run would never end; give sparsity, final_prune_rate or max_cycles')
+
+# %% ../nbs/api/08_recipe.ipynb #8c0a0006
 _NOT_IN_ID = 'sparsity', 'final_prune_rate', 'max_cycles', 'evaluate', 'controls'
-# settings that 0.1.0 did not have, with the value that does as 0.1.0 did: not in the id
-_ADDED = ('prune_also', ''), ('engine', 'dense')
+_ADDED = ('prune_also', ''), ('engine', 'dense') # what version 0.1.0 did
+
+def _identity(settings):
+    "The settings on which the numbers of a cycle depend"
+    items = asdict(settings).items()
+    return {k: v for k, v in items if k not in _NOT_IN_ID and (k, v) not in _ADDED}
 
 # %% ../nbs/api/08_recipe.ipynb #5e0c1a12
 @dataclass(frozen=True)
@@ -196,7 +231,7 @@ class Recipe(Settings):
         dataset:str='digits', # one of `colt.data.DATASETS`
         **changes:Any, # settings that differ from the defaults
     ) -> 'Recipe':
-        "Defaults for this network and data set, found by measurement; raise `ValueError` for an unknown name"
+        "Defaults for this network and data set, found by measurement; raise `ValueError` for unknown names"
         return cls(**_default(arch, dataset, **changes) | changes)
 
     @classmethod
@@ -206,12 +241,13 @@ class Recipe(Settings):
         prune_type:str='colt', # colt or lth
         **changes:Any, # settings that differ from the paper's
     ) -> 'Recipe':
-        "The settings of the authors' code (arXiv 2212.12770); raise `ValueError` for an unknown name"
+        "The settings of the authors' code (arXiv 2212.12770); raise `ValueError` for unknown names"
         return cls(**_paper(arch, dataset, prune_type) | changes)
 
     @property
-    def rates(self) -> dict[str, float]: # group -> share of its unpruned weights that each vote prunes, 0 to 1
-        return {k: getattr(self, f'{k}_prune_ratio') for k in ('conv', 'linear', 'output', 'batchnorm')}
+    def rates(self) -> dict[str, float]: # group -> share that each vote prunes of its unpruned weights
+        groups = 'conv', 'linear', 'output', 'batchnorm'
+        return {group: getattr(self, f'{group}_prune_ratio') for group in groups}
 
     @property
     def also(self) -> dict[str, str]: # of `prune_also`: pattern of parameter names -> group
@@ -219,12 +255,11 @@ class Recipe(Settings):
 
     @property
     def min_votes(self) -> int|None: # how many votes are needed to keep a weight; None for all
-        if self.overlap == 'all': return None
-        return 1 if self.overlap == 'any' else int(self.overlap)
+        return _min_votes(self.overlap)
 
     @property
     def identity(self) -> dict[str, Any]: # the settings on which the numbers of a cycle depend
-        return {k: v for k, v in asdict(self).items() if k not in _NOT_IN_ID and (k, v) not in _ADDED}
+        return _identity(self)
 
     @property
     def id(self) -> str: # hash of the identity, 8 hex digits
@@ -237,22 +272,6 @@ class Recipe(Settings):
     @property
     def control_names(self) -> list[str]: # the controls that are trained with each evaluated ticket
         return [control for control in self.controls.split(',') if control]
-
-# %% ../nbs/api/08_recipe.ipynb #443a63a3
-def _check_together(recipe):
-    "Raise `SettingError` if settings contradict one another"
-    def refuse(setting, reason): raise SettingError(setting, getattr(recipe, setting), reason)
-    votes = recipe.partition
-    if recipe.end_iter <= recipe.start_iter:
-        refuse('end_iter', f'it must be above start_iter ({recipe.start_iter})')
-    if votes > 1 and recipe.prune_type == 'lth':
-        refuse('partition', 'lth has one partition; use 1, or prune_type colt')
-    if votes > 1 and recipe.match:
-        refuse('partition', 'only a run of one partition can match another; use 1, or no match')
-    if (recipe.min_votes or 1) > votes:
-        refuse('overlap', f'there are {votes} votes; choose all, any, or 1 to {votes}')
-    if not (recipe.match or recipe.sparsity or recipe.final_prune_rate or recipe.max_cycles is not None):
-        refuse('sparsity', 'the run would never end; give sparsity, final_prune_rate or max_cycles')
 
 # %% ../nbs/api/08_recipe.ipynb #8f86d599
 def one_shot(
@@ -311,8 +330,10 @@ def _default(arch, dataset, prune_type='colt', optimizer=None, **others):
     _check_name('architecture', arch, ARCHITECTURES)
     _check_name('data set', dataset, DATASETS)
     found = dict(arch=arch, dataset=dataset, partition=1 if prune_type == 'lth' else 2)
-    found |= dict(batch_size=256, optimizer='adam') | _by_arch.get(arch, {}) | _by_dataset.get(dataset, {})
-    return found if optimizer in (None, found['optimizer']) else found | _by_optimizer.get(optimizer, {})
+    found |= dict(batch_size=256, optimizer='adam')
+    found |= _by_arch.get(arch, {}) | _by_dataset.get(dataset, {})
+    is_other = optimizer not in (None, found['optimizer'])
+    return found | _by_optimizer.get(optimizer, {}) if is_other else found
 
 # %% ../nbs/api/08_recipe.ipynb #d6258592
 _adam_of_the_paper = dict(optimizer='adam', lr=1.2e-3, weight_decay=1e-4)
@@ -327,6 +348,7 @@ def _paper(arch, dataset, prune_type):
     ratio = .2 if prune_type == 'lth' else .15
     found = _default(arch, dataset, prune_type) | dict(prune_type=prune_type, sparsity=.991)
     found |= dict(conv_prune_ratio=ratio, linear_prune_ratio=0., batch_size=256, end_iter=50)
-    if arch in ('fc1', 'lenet5'): found['linear_prune_ratio'] = ratio # their convolutions are few or none
+    has_few_convs = arch in ('fc1', 'lenet5')
+    if has_few_convs: found['linear_prune_ratio'] = ratio
     if arch == 'fc1': found['conv_prune_ratio'] = 0.
     return found | _paper_by_arch.get(arch, _sgd | dict(lr=.1))

@@ -22,7 +22,7 @@ from .schedule import Ending, collapsed, off_path, reached
 # %% ../nbs/api/19a_record.ipynb #c0601006
 @dataclass(frozen=True)
 class Accuracy:
-    "Accuracies of a ticket, or of one of its controls, after training on all classes: shares, 0 to 1"
+    "Accuracies of a ticket, or of a control, after training on all classes: shares, 0 to 1"
     valid_accuracy: float
     test_accuracy: float
 
@@ -37,11 +37,12 @@ class PartitionRecord:
     epochs: int
     samples: int
     seconds: float
-    history: dict[str, list[float]] = field(default_factory=dict) # such as `valid_loss` -> its value after each epoch
+    history: dict[str, list[float]] = field(default_factory=dict) # name -> value after each epoch
     engine: str = 'dense' # how it was computed, in words
 
 # %% ../nbs/api/19a_record.ipynb #c0601007
-def _without_defaults(partition): return {k: v for k, v in partition.items() if (k, v) != ('engine', 'dense')}
+def _without_defaults(partition):
+    return {k: v for k, v in partition.items() if (k, v) != ('engine', 'dense')}
 def _accuracy(result): return Accuracy(result.valid_accuracy, result.test_accuracy)
 
 @dataclass(frozen=True)
@@ -51,21 +52,21 @@ class Record:
     sparsity: float # of the mask that the networks were trained under, 0 to 1
     prune_rate: float|None # percent of all weights that this mask prunes; None if it is not known
     layers: dict[str, float] # parameter name -> sparsity, 0 to 1
-    votes: dict[str, tuple[int, int, int]]|None # parameter name -> number of weights that all, some, no votes keep
-    kept: dict[str, int]|None # parameter name -> number of weights that the next mask keeps; None if it is not known
+    votes: dict[str, tuple[int, int, int]]|None # parameter name -> weights that all, some, no votes keep
+    kept: dict[str, int]|None # parameter name -> weights that the next mask keeps; None if not known
     agreement: Agreement|None # mask overlap of the votes; None unless there are two or more
     partitions: tuple[PartitionRecord, ...]
     samples_seen: int # images trained on, from the start of the run
     seconds: float # of training, from the start of the run
     ticket: Accuracy|None # None if the ticket was not evaluated
-    controls: dict[str, Accuracy] = field(default_factory=dict) # name of a control -> its accuracies
+    controls: dict[str, Accuracy] = field(default_factory=dict) # name -> accuracies
     recipe: str|None = None # the id of the run's recipe; None in a line of version 0.1.0
-    files: dict[str, str] = field(default_factory=dict) # `tickets`, `votes` ... -> digest of the file of this cycle
+    files: dict[str, str] = field(default_factory=dict) # `tickets`, `votes` ... -> digest of the file
 
     @property
     def spent(self) -> tuple[int, float]: return self.samples_seen, self.seconds
     @property
-    def unpruned(self) -> dict[str, int]: # parameter name -> number of weights that the votes were about
+    def unpruned(self) -> dict[str, int]: # parameter name -> weights that the votes were about
         return {name: sum(counts) for name, counts in (self.votes or {}).items()}
 
     def with_accuracies(self,
@@ -95,7 +96,8 @@ def select_fields(
 def _partition_record(result):
     rows = result.history
     history = {name: [row[name] for row in rows] for name in rows[0]}
-    return select_fields(PartitionRecord, vars(result) | {'name': result.partition, 'history': history})
+    values = vars(result) | {'name': result.partition, 'history': history}
+    return select_fields(PartitionRecord, values)
 
 # %% ../nbs/api/19a_record.ipynb #fcf30d16
 def record_of(
@@ -126,19 +128,19 @@ def has_type(
     "Whether a value has the type of an annotation, down to its elements"
     origin, kinds = get_origin(kind), get_args(kind)
     if origin is UnionType: return any(has_type(value, k) for k in kinds)
-    if origin is dict:
-        return isinstance(value, dict) and all(has_type(v, k) for row in value.items() for v, k in zip(row, kinds))
-    if origin is tuple and kinds[1:] == (...,):
-        return isinstance(value, tuple) and all(has_type(v, kinds[0]) for v in value)
-    if origin is tuple:
-        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(has_type, value, kinds))
-    if origin is list: return isinstance(value, list) and all(has_type(v, kinds[0]) for v in value)
+    if origin: return isinstance(value, origin) and _have_types(value, origin, kinds)
     if is_dataclass(kind):
         return type(value) is kind and all(has_type(getattr(value, f.name), f.type) for f in fields(value))
     if kind in (int, float):
         numbers = (int, float) if kind is float else int
         return isinstance(value, numbers) and not isinstance(value, bool) and abs(value) < 2**63
     return value is None if kind is NoneType else isinstance(value, kind)
+
+def _have_types(values, origin, kinds):
+    "Whether the elements of a dictionary, tuple or list have these types"
+    if origin is dict: return all(has_type(v, k) for row in values.items() for v, k in zip(row, kinds))
+    if origin is list or kinds[1:] == (...,): return all(has_type(v, kinds[0]) for v in values)
+    return len(values) == len(kinds) and all(map(has_type, values, kinds))
 
 # %% ../nbs/api/19a_record.ipynb #770c6ef9
 def _check_values(record):
@@ -154,9 +156,9 @@ def _check_values(record):
 
 # %% ../nbs/api/19a_record.ipynb #4f60c3db
 def _infer_kept(votes, min_votes, networks):
-    "How many weights of each parameter the next mask keeps; None if the counts of the votes don't say it"
+    "Weights of each parameter that the next mask keeps; None if the counts of the votes don't say it"
     if not votes or min_votes not in (None, 1, networks): return None
-    if min_votes == 1: return {name: by_all + by_some for name, (by_all, by_some, _) in votes.items()}
+    if min_votes == 1: return {name: all_ + some for name, (all_, some, _) in votes.items()}
     return {name: by_all for name, (by_all, _, _) in votes.items()}
 
 # %% ../nbs/api/19a_record.ipynb #ff023f60
@@ -172,11 +174,12 @@ def read_record(
     if 'digest' in values: check_seal(values)
     rows = [row | {'classes': tuple(row['classes'])} for row in line['parts']]
     values['partitions'] = tuple(select_fields(PartitionRecord, row) for row in rows)
-    values['votes'] = {name: tuple(counts) for name, counts in (line.get('votes') or {}).items()} or None
+    votes, controls = line.get('votes') or {}, line.get('controls', {})
+    values['votes'] = {name: tuple(counts) for name, counts in votes.items()} or None
     if 'kept' not in line: values['kept'] = _infer_kept(values['votes'], min_votes, len(rows))
     values['agreement'] = select_fields(Agreement, line['agreement'])
     values['ticket'] = select_fields(Accuracy, line['ticket'])
-    values['controls'] = {name: select_fields(Accuracy, shares) for name, shares in line.get('controls', {}).items()}
+    values['controls'] = {name: select_fields(Accuracy, shares) for name, shares in controls.items()}
     record = select_fields(Record, values)
     _check_values(record)
     return record
@@ -194,12 +197,13 @@ def collapse_of(
 def ending_of(
     records:Sequence[Record], # of cycle 0 and all that follow
     recipe:Recipe,
-    match:Sequence[Shares]=(), # if the run follows another: the sparsities of its layers in each cycle
+    match:Sequence[Shares]=(), # of a run that is followed: the sparsities in each cycle
 ) -> Ending|None: # None if the run goes on
     "Why the run ends with the last of these cycles"
     if not records: return None
     last = records[-1]
-    ending = reached(last.cycle, last.sparsity, last.prune_rate, recipe, len(match)) or collapse_of(last)
+    ending = reached(last.cycle, last.sparsity, last.prune_rate, recipe, len(match))
+    ending = ending or collapse_of(last)
     if ending: return ending
     if last.kept is None or last.cycle + 1 >= len(match): return None
     return off_path(last.kept, records[0].unpruned, match[last.cycle + 1])
@@ -212,7 +216,7 @@ def _row(record, kind, what, trained):
                overlap=overlap.all if overlap else None, chance=overlap.chance if overlap else None,
                kind=kind, what=what)
     columns = 'valid_accuracy', 'test_accuracy', 'best_epoch', 'epochs', 'samples', 'seconds'
-    return row | {name: getattr(trained, name, None) for name in columns} # an `Accuracy` has the first two
+    return row | {name: getattr(trained, name, None) for name in columns} # an `Accuracy` has two
 
 # %% ../nbs/api/19a_record.ipynb #7e6cc7ad
 def rows_of(
@@ -221,7 +225,7 @@ def rows_of(
     "A row for each network that was trained: those that vote, the tickets, and their controls"
     rows = []
     for record in records:
-        rows += [_row(record, 'partition', partition.name, partition) for partition in record.partitions]
+        rows += [_row(record, 'partition', trained.name, trained) for trained in record.partitions]
         if record.ticket: rows.append(_row(record, 'ticket', 'ticket', record.ticket))
-        rows += [_row(record, 'control', name, control) for name, control in record.controls.items()]
+        rows += [_row(record, 'control', name, trained) for name, trained in record.controls.items()]
     return rows

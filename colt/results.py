@@ -21,13 +21,13 @@ from .ticket import Ticket
 @dataclass(frozen=True)
 class Progress:
     "How far a training is"
-    partition: str # name of the partition; `ticket` or `control: ...` for a ticket that is evaluated
+    partition: str # its name; `ticket` or `control: ...` for a ticket that is evaluated
     cycle: int # 0 = dense
     epoch: int # counted from 1
     epochs: int # the last epoch, `end_iter` of the recipe; the training may stop earlier
     step: int # 1 to `steps`
     steps: int # batches in this epoch or evaluation
-    loss: float # cross-entropy loss: of this batch, or of the validation, where there is an `accuracy`
+    loss: float # cross-entropy loss: of this batch, or of the validation (then with `accuracy`)
     accuracy: float|None = None # of the validation, 0 to 1; None for a batch
     doing: str = 'training' # training, validation or test
 
@@ -45,15 +45,15 @@ class EpochState:
     step: int = 0 # batches that are done
     loss: float = 0. # the sum over the images of these batches
     images: int = 0 # how many these are
-    generators: dict[str, Any]|None = None # states of the global generators; None before the first batch
+    generators: dict[str, Any]|None = None # global ones, their states; None before the first batch
 
 @dataclass(frozen=True)
 class TrainState:
-    "A training between two batches. The next batch changes these tensors in place: copy what you keep"
+    "A training between two batches. The next one changes its tensors in place: copy what you keep"
     weights: Weights = field(default_factory=dict)
-    optimizer_state: dict[str, Tensor] = field(default_factory=dict) # as the engine names its tensors
+    optimizer_state: dict[str, Tensor] = field(default_factory=dict) # names as the engine's
     best: Weights = field(default_factory=dict) # of the epoch with the lowest validation loss
-    history: tuple[dict, ...] = () # for each epoch its epoch (from 1), lr, train_loss, valid_loss and valid_accuracy
+    history: tuple[dict, ...] = () # of each epoch: epoch (from 1), lr, train_loss, valid_loss, valid_accuracy
     seconds: float = 0. # for training and validation, so far
     within: EpochState = EpochState() # in the epoch after those of the history
 
@@ -77,6 +77,7 @@ class FitResult:
     samples: int # images trained on, counted in every epoch
     seconds: float # for training and validation, without the time in `report`
     engine: str = 'dense' # how it was computed, in words
+    correct: Tensor|None = field(default=None, repr=False, compare=False) # bool: which test images were right
 
 # %% ../nbs/api/10_results.ipynb #125e5d9e
 @dataclass(frozen=True)
@@ -101,9 +102,9 @@ class Cycle:
         return agreement(self.count) if self.count and len(self.votes) > 1 else None
 
     @property
-    def kept(self) -> dict[str, int]|None: # weights of each parameter in the next mask; None without votes
+    def kept(self) -> dict[str, int]|None: # parameter name -> weights in the next mask; None without votes
         return self.count.kept(self.min_votes) if self.count else None
 
     def ticket(self, **meta:Any) -> Ticket:
-        "θ0 under this cycle's mask; its `meta` has the number of the cycle, and what is passed here"
+        "θ0 under this cycle's mask; `meta` has the number of the cycle, and what is passed here"
         return Ticket(self.init, self.mask, {'cycle': self.n, **meta})

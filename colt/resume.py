@@ -19,7 +19,7 @@ from .records import Record, RunFolder, collapse_of, ending_of
 from .runs import other_run
 from .transfers import Choice
 
-Layers = list[dict[str, float]] # for each cycle: parameter name -> sparsity, as `RunFolder.layers` returns it
+Layers = list[dict[str, float]] # for each cycle: parameter name -> sparsity, as `RunFolder.layers`
 
 # %% ../nbs/api/22_resume.ipynb #10d00007
 def runs_in(
@@ -124,7 +124,7 @@ def resumed(
     given:dict[str, Any], # setting -> its new value
     out:str|Path, # the folder of all runs, where the run that it follows is looked for
     match:str='', # the run that it follows, if its name has changed
-) -> tuple[Recipe, Layers]: # its new recipe, and the sparsities that it follows (empty if it follows no run)
+) -> tuple[Recipe, Layers]: # its new recipe, and the sparsities that it follows, if any
     "How a run continues; raise `ValueError` if the run that it follows is missing"
     settings = with_one_target(given)
     if 'sparsity' in settings: settings.setdefault('max_cycles', None)
@@ -140,11 +140,12 @@ def matched(
     name:str, # of the run to follow: a folder, or a name in `out`
     given:dict[str, Any], # setting -> its value, if it differs from that of this run
 ) -> tuple[Recipe, Layers]: # its recipe, and the sparsities that it follows
-    "The matched baseline of a run; raise `ValueError` if this run is missing, or has no finished cycle"
+    "The matched baseline of a run; raise `ValueError` if that is missing, or has no finished cycle"
     leader = find_run(out, name)
     layers = leader.layers()
     if not layers: raise ValueError(f'--match {name}: this run has no finished cycle')
-    follow: dict[str, Any] = dict(prune_type='lth', partition=1, max_cycles=None, match=leader.path.resolve().name)
+    follow: dict[str, Any] = dict(prune_type='lth', partition=1, max_cycles=None)
+    follow['match'] = leader.path.resolve().name
     return replace(leader.recipe, **follow | _NO_TARGET | given), layers
 
 # %% ../nbs/api/22_resume.ipynb #10d00031
@@ -171,8 +172,8 @@ def resumed_transfer(
     folder:RunFolder, # of a transfer
     given:dict[str, Any], # setting -> its new value
     out:str|Path, # the folder of all runs, where the run that found the tickets is looked for
-) -> tuple[RunFolder, Recipe, dict[str, Any]]: # whose tickets, how to train them, and the rest for `choose_tickets`
-    "How a transfer continues; raise `ValueError` if it is not a transfer, or if its tickets are missing"
+) -> tuple[RunFolder, Recipe, dict[str, Any]]: # whose tickets, how to train; the rest for `choose_tickets`
+    "How a transfer continues; raise `ValueError` if it is none, or its tickets are missing"
     transfer = folder.transfer
     if not transfer:
         raise ValueError(f"'{folder.path}' is no transfer; "

@@ -15,7 +15,8 @@ from fnmatch import fnmatchcase
 
 from torch import nn
 
-from .mask import Counts, Mask, Prunable, Shares, check_plain, find_prunable, groups, is_bias, min_kept
+from .mask import Counts, Mask, Prunable, Shares
+from .mask import check_plain, find_prunable, groups, is_bias, min_kept
 from .overlap import expected_removal
 from .own_network import head_candidates, last_layer
 from .recipe import Recipe, SettingError
@@ -25,7 +26,7 @@ def max_sparsity(
     prunable:Prunable, # as `prunable_of` finds it
     rates:Shares, # group -> share of the unpruned weights that each vote removes
 ) -> tuple[float, float]: # sparsity (0 to 1) and prune rate (0 to 100 %)
-    "The highest sparsity and prune rate that pruning at these rates reaches, if all votes are equal"
+    "The highest sparsity and prune rate within reach of these rates, if all votes are equal"
     left = min_kept(prunable, rates)
     weights = sum(size for n, size in prunable.sizes.items() if not is_bias(n))
     return 1 - left/prunable.total, 100*(weights - left)/max(1, prunable.weights)
@@ -34,8 +35,8 @@ def max_sparsity(
 def _check_head(net, head):
     "Raise `ValueError` unless `head` is a linear or convolutional layer of `net`"
     if head in head_candidates(net): return
-    raise ValueError(f"'{head}' is no linear or convolutional layer of this network; name its last one with `head`: "
-                     f"is it head='{last_layer(net)}'?")
+    raise ValueError(f"'{head}' is no linear or convolutional layer of this network; "
+                     f"name its last one with `head`: is it head='{last_layer(net)}'?")
 
 # %% ../nbs/api/14_schedule.ipynb #fc5f784c
 def prunable_of(
@@ -65,12 +66,14 @@ def prunable_of(
 def _check_also(net, recipe, head):
     "Raise `SettingError` if a pattern of `prune_also` names nothing, or is of a group without a ratio"
     names = [n for n, _ in net.named_parameters(remove_duplicate=False)]
-    ranked, added = groups(net, head, recipe.bias), groups(net, head, recipe.bias, recipe.also)
+    ranked, all_ranked = groups(net, head, recipe.bias), groups(net, head, recipe.bias, recipe.also)
+    added = all_ranked.keys() - ranked.keys()
     def refuse(reason): raise SettingError('prune_also', recipe.prune_also, reason)
     for pattern, group in recipe.also.items():
         found = [n for n in names if fnmatchcase(n, pattern)]
-        if not found: refuse(f"'{pattern}' matches no parameter; this network has {', '.join(names[:3])} ...")
-        if not {*found} & (added.keys() - ranked.keys()): refuse(f"'{found[0]}' is ranked already, or is a second name")
+        some = ', '.join(names[:3])
+        if not found: refuse(f"'{pattern}' matches no parameter; this network has {some} ...")
+        if added.isdisjoint(found): refuse(f"'{found[0]}' is ranked already, or is a second name")
         if not recipe.rates[group]: refuse(f'{group} has no ratio; give {group}_prune_ratio above 0')
 
 def _check_targets(prunable, recipe):
@@ -112,7 +115,8 @@ def rounds_to_target(
     prunable:Prunable,
 ) -> tuple[int, int]:
     "Pruning rounds to the target sparsity if all votes are equal, and if they are independent"
-    target, votes = (1 - (recipe.sparsity or 0))*prunable.total, (recipe.partition, recipe.min_votes)
+    target = (1 - (recipe.sparsity or 0))*prunable.total
+    votes = recipe.partition, recipe.min_votes
     independent = {group: expected_removal(rate, *votes)[1] for group, rate in recipe.rates.items()}
     return _rounds(prunable, recipe.rates, target), _rounds(prunable, independent, target)
 
@@ -127,9 +131,11 @@ def not_pruned(
     "How many weights the run does not prune, and which: the largest first. Biases don't count"
     names = sorted(prunable.unpruned, key=lambda n: -prunable.unpruned[n])
     weights = sum(prunable.unpruned.values())
-    listed = ', '.join(names[:3]) + (f' and {len(names) - 3} more' if len(names) > 3 else '')
     share = 100*weights/max(1, prunable.weights)
-    return f'not pruned: {weights:,} weights ({share:.2f} %)' + (f': {listed}' if listed else '')
+    text = f'not pruned: {weights:,} weights ({share:.2f} %)'
+    if not names: return text
+    more = f' and {len(names) - 3} more' if len(names) > 3 else ''
+    return f"{text}: {', '.join(names[:3])}{more}"
 
 # %% ../nbs/api/14_schedule.ipynb #ad4e0f30
 def weights_in(
@@ -146,13 +152,16 @@ def _reach(prunable, recipe, match):
         return f"it follows '{recipe.match}', to a sparsity of {last:.5f}"
     sparsity, prune_rate = max_sparsity(prunable, recipe.rates)
     reach = f'the highest sparsity within reach is {sparsity:.5f} (prune rate {prune_rate:.2f} %)'
-    return reach if recipe.min_votes in (None, recipe.partition) else f'{reach}, if all votes are equal'
+    needs_all = recipe.min_votes in (None, recipe.partition)
+    return reach if needs_all else f'{reach}, if all votes are equal'
 
 def _outlook(recipe, prunable, match):
     "How many pruning rounds the run takes, and what each of them trains"
     rounds = []
     if match: rounds.append(f'{len(match) - 1} (as in that run)')
-    elif recipe.sparsity: rounds.append(f'about {_in_words(*sorted(rounds_to_target(recipe, prunable)))}')
+    elif recipe.sparsity:
+        fewest, most = sorted(rounds_to_target(recipe, prunable))
+        rounds.append(f'about {_in_words(fewest, most)}')
     if recipe.max_cycles is not None: rounds.append(f'at most {recipe.max_cycles} (max_cycles)')
     networks = '' if recipe.partition == 1 else f'{recipe.partition} x '
     epochs = f'{networks}{recipe.end_iter - recipe.start_iter} epochs each'
@@ -163,7 +172,7 @@ def preview(
     net:nn.Module,
     recipe:Recipe,
     head:str='head', # name of the last linear or convolutional layer
-    match:Sequence[Shares]=(), # for each cycle of the run that is followed: parameter name -> sparsity
+    match:Sequence[Shares]=(), # of each cycle of a run that is followed: parameter name -> sparsity
 ) -> str: # a table, and a sentence or two
     "What would be pruned, by layer and kind. Errors as in `prunable_of`"
     prunable, kinds = prunable_of(net, recipe, head), groups(net, head, recipe.bias, recipe.also)
@@ -172,15 +181,17 @@ def preview(
     for name, kind in kinds.items(): totals[kind] += sizes[name]
     rows = [(name, kind, sizes[name]) for name, kind in kinds.items()]
     rows += [('all', kind, size) for kind, size in totals.items()]
-    lines = _table(recipe, rows)
-    lines.append(f'prunable: {prunable.total:,} of {totals.total():,}; {_reach(prunable, recipe, match)}')
+    lines, reach = _table(recipe, rows), _reach(prunable, recipe, match)
+    lines.append(f'prunable: {prunable.total:,} of {totals.total():,}; {reach}')
     return '\n'.join([*lines, not_pruned(prunable), _outlook(recipe, prunable, match)])
 
 def _table(recipe, rows):
     "A line for each of `rows`: a name, its kind, and how many weights there are"
     width = max(len(name) for name, *_ in rows) + 2
-    head = f"{'layer':<{width}}{'kind':<11}{'weights':>12}   each vote removes"
-    return [head, *[f'{name:<{width}}{kind:<11}{size:>12,}   {_removed(recipe, kind)}' for name, kind, size in rows]]
+    lines = [f"{'layer':<{width}}{'kind':<11}{'weights':>12}   each vote removes"]
+    for name, kind, size in rows:
+        lines.append(f'{name:<{width}}{kind:<11}{size:>12,}   {_removed(recipe, kind)}')
+    return lines
 
 def _removed(recipe, kind):
     "What each vote removes of a kind"
@@ -201,7 +212,7 @@ _STUCK = {
 @dataclass(frozen=True)
 class Ending:
     "Why a run ends with a cycle; `str` gives it in words"
-    why: str # finished: `sparsity`, `final_prune_rate`, `max_cycles`, `match`; else `empty`, `unchanged`, `path`
+    why: str # a key of `_FINISHED` or `_STUCK`
     layers: tuple[str, ...] = () # of an `empty` ending: those that the next mask would empty
 
     @property
@@ -221,7 +232,8 @@ def reached(
 ) -> Ending|None: # None if none is reached
     "Which target of the recipe a cycle has reached, or the end of the run that it follows"
     if recipe.sparsity and sparsity >= recipe.sparsity: return Ending('sparsity')
-    if recipe.final_prune_rate and (prune_rate or 0) >= recipe.final_prune_rate: return Ending('final_prune_rate')
+    rate = prune_rate or 0
+    if recipe.final_prune_rate and rate >= recipe.final_prune_rate: return Ending('final_prune_rate')
     if recipe.max_cycles is not None and n >= recipe.max_cycles: return Ending('max_cycles')
     return Ending('match') if followed and n >= followed - 1 else None
 
@@ -231,7 +243,7 @@ def collapsed(
     kept:Counts, # parameter name -> how many of them the next mask keeps
     by_all:Counts, # parameter name -> how many of them all votes keep
 ) -> Ending|None: # None if the next mask is fine
-    "Whether the next mask would empty a layer (biases don't count), or change nothing though votes prune weights"
+    "Whether the next mask would empty a layer (biases don't count), or change nothing though votes prune"
     empty = [n for n in now if now[n] and not kept[n] and not is_bias(n)]
     if empty: return Ending('empty', tuple(empty))
     total = sum(now.values())
@@ -254,14 +266,15 @@ def rates_towards(
     layers:Shares, # of the next cycle of the run that is followed: parameter name -> sparsity
     group:Mapping[str, str], # parameter name -> group
 ) -> dict[str, float]: # group -> share of the unpruned weights to remove
-    "The rates that prune `mask` to the sparsities of `layers`; raise `ValueError` if these keep more"
+    "The rates that prune `mask` to the sparsities of `layers`; raise `ValueError` if they keep more"
     now, then = Counter[str](), Counter[str]()
     for n, m in mask.items():
         now[group[n]] += int(m.count_nonzero())
         then[group[n]] += weights_in(layers, {n: m.numel()})
-    for g in now:
-        if then[g] > now[g]:
-            raise ValueError(f'match: the other run keeps more {g} weights ({then[g]:,}) than are left ({now[g]:,})')
+    for g, left in now.items():
+        if then[g] > left:
+            raise ValueError(f'match: the other run keeps more {g} weights ({then[g]:,}) '
+                             f'than are left ({left:,})')
     return {g: 1 - then[g]/max(1, now[g]) for g in now}
 
 # %% ../nbs/api/14_schedule.ipynb #f73b5edd

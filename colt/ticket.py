@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from .files import (
-    DamagedFile, content_digest, pack_mask, pack_tensors, read_tensors, reading, scatter, unpack_mask, write_whole)
+from .files import DamagedFile, content_digest, pack_mask, pack_tensors, read_tensors, reading
+from .files import scatter, unpack_mask, write_whole
 from .mask import Mask, Weights, count_kept, apply_, check_alike, sparsity
 from .rewind import load_state_, whole_state
 
@@ -56,11 +56,7 @@ class Ticket:
     def load(
         path:str|Path,
     ) -> 'Ticket': # on the CPU
-        """Read a ticket
-
-        Raise `FileNotFoundError` if there is no such file, `ValueError` if it is damaged,
-        not a ticket, or in a newer format.
-        """
+        "Read a ticket; raise `FileNotFoundError`, or `ValueError` for a damaged file, or one of another kind"
         return _load(path)
 
     def plant(self,
@@ -72,11 +68,13 @@ class Ticket:
 
 # %% ../nbs/api/07_ticket.ipynb #570c018c
 def _check_finite(name, values, masked):
-    "Raise `ValueError` for weights that are not finite, and for nan anywhere (a buffer may have infinities)"
-    if values.isnan().any() or (masked and values.isinf().any()):
-        raise ValueError(f"'{name}' has values that are not finite")
+    "Raise `ValueError` for weights that are not finite, and for nan anywhere"
+    is_wrong = values.isnan().any() or (masked and values.isinf().any()) # a buffer may have infinities
+    if is_wrong: raise ValueError(f"'{name}' has values that are not finite")
 
-def _row_name(dtype, masked): return f"{'survivors' if masked else 'rest'}.{dtype}"
+def _row_name(dtype, masked):
+    kind = 'survivors' if masked else 'rest'
+    return f'{kind}.{dtype}'
 
 def _layout_and_rows(ticket):
     "The layout, and for each type a row of kept weights and a row of what can't be pruned"
@@ -95,7 +93,8 @@ def _pack(ticket):
     "The tensors of a ticket's file, and the words of its header"
     layout, rows = _layout_and_rows(ticket)
     packed = zlib.compress(json.dumps(layout).encode(), 9)
-    header = {'format': 1, **ticket.meta, 'sparsity': ticket.sparsity, 'survivors': count_kept(ticket.mask)}
+    counts = dict(sparsity=ticket.sparsity, survivors=count_kept(ticket.mask))
+    header = {'format': 1, **ticket.meta, **counts}
     tensors = {
         'mask': pack_mask({n: ticket.mask[n] for n in ticket.init if n in ticket.mask}),
         'layout': torch.frombuffer(bytearray(packed), dtype=torch.uint8),
@@ -130,12 +129,13 @@ def _unpack(tensors, header):
 # %% ../nbs/api/07_ticket.ipynb #6fef872c
 def read_ticket(
     path:str|Path,
-) -> tuple[Ticket, str|None]: # on the CPU; and the digest of the file, None for one of version 0.1.0
+) -> tuple[Ticket, str|None]: # on the CPU; and the digest of the file (version 0.1.0: None)
     "Read a ticket and what identifies its file. Errors as in `Ticket.load`"
     if not Path(path).is_file(): raise FileNotFoundError(f"there is no ticket '{path}'")
     advice = 'copy it again from where it came from'
     tensors, words = read_tensors(path, advice)
-    if 'colt ticket' not in words: raise DamagedFile(f"'{path}' is a safetensors file, but no ticket")
+    is_ticket = 'colt ticket' in words
+    if not is_ticket: raise DamagedFile(f"'{path}' is a safetensors file, but no ticket")
     with reading(path, advice):
         try: return _unpack(tensors, words['colt ticket']), words.get('digest')
         except zlib.error as e: raise ValueError(e) from None
@@ -144,8 +144,8 @@ def _load(path):
     "The ticket in a file; warn if nobody can tell whether it was changed"
     ticket, digest = read_ticket(path)
     if digest is None:
-        warnings.warn(f"'{path}' has no digest (version 0.1.0 wrote none): a change in it can't be noticed",
-                      stacklevel=3)
+        warnings.warn(
+            f"'{path}' has no digest (version 0.1.0 wrote none): a change in it can't be noticed", stacklevel=3)
     return ticket
 
 # %% ../nbs/api/07_ticket.ipynb #86f484ee
@@ -163,6 +163,7 @@ def _plant(ticket, net, fresh):
     state = {n: v for n, v in _without(whole, fresh).items() if n in needed}
     check_alike('plant', {'the ticket': init, 'the network': state})
     load_state_(net, whole | init)
-    mask = {n: m.to(state[n].device) for n, m in _without(ticket.mask, fresh).items()}
+    loaded = _without(ticket.mask, fresh)
+    mask = {n: m.to(state[n].device) for n, m in loaded.items()}
     apply_(net, mask) # tied weights have a second name, under which they were just loaded unmasked
     return mask

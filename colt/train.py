@@ -6,14 +6,12 @@
 __all__ = ['learning_rate', 'batches', 'epochs', 'fit', 'rewind_steps', 'train_steps_']
 
 # %% ../nbs/api/12_train.ipynb #95cff3d7
-import json, math, random, time
+import json, math, time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice, repeat
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +19,7 @@ from .augment import augment, draw_epoch
 from .checkpoint import Checkpoint, Signals
 from .data import Images, generator
 from .data.image_files import to_device
-from .data.seeds import generator_states, seeded, set_generator_states
+from .data.seeds import drop_pair, generator_states, keep_generators, seeded, set_generator_states
 from .engines.dense import Dense, evaluate as evaluate, to_input
 from .engines.sparse import engine_of
 from .files import content_digest
@@ -40,7 +38,8 @@ def learning_rate(
 ) -> float: # for this batch
     "Linear warm-up; then times `gamma` at each milestone"
     warmup = min(1., (step + 1)/(recipe.warmup*steps)) if recipe.warmup else 1.
-    drops = sum(step//steps >= round(float(m)*recipe.end_iter) for m in recipe.milestones.split(',') if m)
+    milestones = [round(float(share)*recipe.end_iter) for share in recipe.milestones.split(',') if share]
+    drops = sum(step//steps >= epoch for epoch in milestones)
     return recipe.lr*warmup*recipe.gamma**drops
 
 # %% ../nbs/api/12_train.ipynb #fa1e04fa
@@ -51,21 +50,6 @@ def batches(
 ) -> tuple[Tensor, ...]: # indices of the images of each batch; lengths differ by at most one
     "A random order of `n` images, cut into batches"
     return torch.randperm(n, generator=g).tensor_split(-(-n//size))
-
-# %% ../nbs/api/12_train.ipynb #4f0b71c1
-_numpy: Any = np.random # its functions for the generator of all are not in its types
-_for_report = np.random.MT19937()
-
-@contextmanager
-def _undrawn():
-    "Within it, random numbers may be drawn; afterwards, the global generators are as before"
-    of_python, of_torch, of_numpy = random.getstate(), torch.get_rng_state(), _numpy.get_bit_generator()
-    _numpy.set_bit_generator(_for_report)
-    try: yield
-    finally:
-        _numpy.set_bit_generator(of_numpy) # forgets the second number of a normal pair, drawn or not
-        torch.set_rng_state(of_torch)
-        random.setstate(of_python)
 
 # %% ../nbs/api/12_train.ipynb #146212bf
 @dataclass
@@ -78,9 +62,9 @@ class _Training:
     report: Report|None
     train: Images # of the partition, on the device
     valid: Images
-    state: TrainState = field(default_factory=TrainState) # after the last epoch, or where it continues
-    place: EpochState = field(default_factory=EpochState) # after the batches whose losses have been read
-    unread: list[tuple[Progress, int]] = field(default_factory=list) # of each later batch, with its images
+    state: TrainState = field(default_factory=TrainState) # after the last epoch
+    place: EpochState = field(default_factory=EpochState) # after the batches whose losses are read
+    unread: list[tuple[Progress, int]] = field(default_factory=list) # later batches, with their images
     checkpoint: Checkpoint|None = None
     job: str = ''
     signals: Signals = field(default_factory=Signals)
@@ -94,7 +78,8 @@ class _Training:
     def seeded(self, purpose, epoch): # the global generators, from which networks draw
         return seeded(self.generator(purpose, epoch).initial_seed(), self.recipe.device)
 
-    def clock(self): return time.perf_counter() - self.seconds_in_report # seconds; only differences count
+    def clock(self): return time.perf_counter() - self.seconds_in_report # only differences count
+    def seconds(self): return self.state.seconds + self.clock() - self.began # of training until now
 
     def progress(self, epoch, *rest): # as the callback gets it, but for a loss that is not read yet
         return Progress(self.partition.name, self.cycle, epoch, self.recipe.end_iter, *rest)
@@ -104,11 +89,11 @@ class _Training:
         if not self.report: return
         began = time.perf_counter()
         try:
-            with _undrawn(): self.report(progress)
+            with keep_generators(): self.report(progress)
         finally: self.seconds_in_report += time.perf_counter() - began
 
     def is_listening(self):
-        "Whether `report` is to hear of the last batches: on a GPU at most ten times a second, since it waits for them"
+        "Whether `report` gets the last batches now: on a GPU it is called at most ten times a second"
         pause = 0. if self.engine.device.type == 'cpu' else .1
         return self.report and time.perf_counter() - self.read_at >= pause
 
@@ -116,9 +101,9 @@ class _Training:
 def _check_finite(training, what, loss, where):
     "Raise `FloatingPointError` for a loss that is infinite or nan"
     if math.isfinite(loss): return
-    raise FloatingPointError(
-        f"the {what} of partition '{training.partition.name}' is {loss} in cycle {training.cycle}, {where}; "
-        f'train with a learning rate below {training.recipe.lr}')
+    name = training.partition.name
+    raise FloatingPointError(f"the {what} of partition '{name}' is {loss} in cycle {training.cycle}, {where}; "
+                             f'train with a learning rate below {training.recipe.lr}')
 
 def _read_losses(training):
     "Wait for the batches whose losses are unread, once; return the `Progress` of each"
@@ -134,19 +119,20 @@ def _read_losses(training):
     training.read_at = time.perf_counter()
     return batches
 
+# %% ../nbs/api/12_train.ipynb #146212d2
 def _save(training):
     "Write the state at this place of an epoch, if there is a checkpoint"
     if not training.checkpoint: return
     weights, optimizer_state = training.engine.state()
     within = training.place
-    if 0 < within.step: within = replace(within, generators=generator_states(training.recipe.device))
-    seconds = training.state.seconds + training.clock() - training.began
-    now = replace(training.state, weights=weights, optimizer_state=optimizer_state, seconds=seconds, within=within)
+    if within.step > 0: within = replace(within, generators=generator_states(training.recipe.device))
+    now = replace(training.state, weights=weights, optimizer_state=optimizer_state, within=within,
+                  seconds=training.seconds())
     training.checkpoint.save(now, training.job)
 
 def _between_steps(training, batches):
     "Let signals through, and report these batches; save the state if the training ends here"
-    _numpy.set_bit_generator(_numpy.get_bit_generator()) # as in `_undrawn`: the same numbers with and without `report`
+    drop_pair() # as calling `report` does
     try:
         with training.signals.between_steps():
             for batch in batches: training.notify(batch)
@@ -166,68 +152,110 @@ def _after_batch(training, images, *progress, is_last):
 # %% ../nbs/api/12_train.ipynb #4f0b71c4
 @torch_defaults()
 def _set_up(net, partition, recipe, mask, report, cycle):
-    "A training before its first epoch; raise `ValueError` if `net` has fewer outputs than there are classes"
+    "A training before its first epoch; raise `ValueError` if `net` has too few outputs"
     engine = engine_of(net, recipe, mask, partition.train.shape, len(partition.train))
     train, valid = (to_device(images, engine.device) for images in (partition.train, partition.valid))
     training = _Training(engine, partition, recipe, cycle, report, train, valid)
+    _check_outputs(training)
+    return training
+
+def _check_outputs(training):
+    "Raise `ValueError` if the network has fewer outputs than there are classes"
+    partition, recipe = training.partition, training.recipe
     x, _ = next(partition.valid.batches([torch.tensor([0])]))
     x = to_input(x.to(recipe.device), partition.train.mean_std)
-    first = generator(recipe.seed, 'first forward pass').initial_seed() # what is drawn there once is always the same
+    first = generator(recipe.seed, 'first forward pass').initial_seed() # always the same
     with seeded(first, recipe.device): outputs = training.engine.outputs(x).shape[1]
-    if outputs < len(partition.classes):
-        raise ValueError(f"partition '{partition.name}' has {len(partition.classes)} classes, but the network has "
+    n = len(partition.classes)
+    if outputs < n:
+        raise ValueError(f"partition '{partition.name}' has {n} classes, but the network has "
                          f'{outputs} outputs; create it for the largest partition')
-    return training
+
+# %% ../nbs/api/12_train.ipynb #146212d5
+def _job(training, purpose):
+    "A digest of the network, its mask, the images, the recipe and the place in the run"
+    images = training.partition.train
+    mean, std = images.mean_std
+    tensors = {f'net/{n}': v.cpu() for n, v in whole_state(training.engine.net).items()}
+    tensors |= {'labels': images.y.cpu(), 'mean': mean.cpu(), 'std': std.cpu()}
+    words = training.recipe.id, training.cycle, training.partition.name, purpose
+    return content_digest(tensors, {'job': json.dumps(words)})
 
 def _continue(training, checkpoint, purpose='fit'):
     "Attach a checkpoint, and load its state if its job is this training"
     if checkpoint is None: return
-    images, words = training.partition.train, (training.recipe.id, training.cycle, training.partition.name, purpose)
-    tensors = {f'net/{n}': v.cpu() for n, v in whole_state(training.engine.net).items()}
-    tensors |= {'labels': images.y.cpu(), 'mean': images.mean_std[0].cpu(), 'std': images.mean_std[1].cpu()}
-    training.checkpoint, training.job = checkpoint, content_digest(tensors, {'job': json.dumps(words)})
+    training.checkpoint, training.job = checkpoint, _job(training, purpose)
     training.state = checkpoint.load(training.job) or training.state
 
-# %% ../nbs/api/12_train.ipynb #30821c08
-def _inputs(training, epoch, order, done):
-    "The batches of an epoch after the first `done`, as the network takes them: augmented, and on the device"
-    recipe, images, device = training.recipe, training.train, training.engine.device
-    mean, std = (m.to(device) for m in training.partition.train.mean_std)
-    sizes = [len(batch) for batch in order]
-    changes_pixels = recipe.augmentations and (recipe.crop or recipe.flip or recipe.rotate)
-    augmentation: Any = repeat(())
-    if changes_pixels: augmentation = draw_epoch(recipe, sizes, training.generator('moves', epoch), device)
-    zooms = None # for images in files
-    if recipe.augmentations:
-        g = training.generator('zooms', epoch)
-        zooms = islice((torch.rand(n, 4, generator=g) for n in sizes), done, None)
-    order = torch.cat(order).to(images.y.device).split(sizes)[done:]
-    for (x, y), drawn in zip(images.batches(order, zooms), islice(augmentation, done, None)):
-        x = x.to(device)
-        if changes_pixels: x = augment(x, *drawn)
-        yield to_input(x, (mean, std)), y.to(device)
+# %% ../nbs/api/12_train.ipynb #146212d7
+def _drawn(training, epoch, sizes):
+    "What augments each batch (None: no batch is changed), and the zooms of images in files (None: no zoom)"
+    recipe = training.recipe
+    if not recipe.augmentations: return None, None
+    g = training.generator('zooms', epoch)
+    zooms = (torch.rand(n, 4, generator=g) for n in sizes)
+    if not (recipe.crop or recipe.flip or recipe.rotate): return None, zooms
+    return draw_epoch(recipe, sizes, training.generator('moves', epoch), training.engine.device), zooms
 
+def _inputs(training, epoch, order, done):
+    "The batches of an epoch after the first `done`: augmented, standardised, on the device"
+    images, device = training.train, training.engine.device
+    mean_std = tuple(m.to(device) for m in training.partition.train.mean_std)
+    sizes = [len(batch) for batch in order]
+    moves, zooms = _drawn(training, epoch, sizes)
+    left = torch.cat(order).to(images.y.device).split(sizes)[done:]
+    for (x, y), move in zip(images.batches(left, zooms and islice(zooms, done, None)),
+                            islice(moves or repeat(None), done, None)):
+        x = x.to(device)
+        if move: x = augment(x, *move)
+        yield to_input(x, mean_std), y.to(device)
+
+# %% ../nbs/api/12_train.ipynb #30821c08
 @torch_defaults()
 def _train_epoch(training, epoch, limit=None):
-    "Train on the batches of an epoch, or its first `limit`, that are not done yet; return the place after them"
+    "Train on the batches of an epoch (its first `limit`) that are not done yet; return the place after them"
     recipe, training.place = training.recipe, training.state.within
-    order = batches(len(training.partition.train), recipe.batch_size, training.generator('order', epoch))
+    g = training.generator('order', epoch)
+    order = batches(len(training.partition.train), recipe.batch_size, g)
     done, steps, last = training.place.step, len(order), len(order[:limit])
     training.engine.net.train()
     with training.seeded('network', epoch):
         if training.place.generators: set_generator_states(training.place.generators, recipe.device)
         for step, (x, y) in enumerate(_inputs(training, epoch, order[:limit], done), done + 1):
-            loss = training.engine.step(x, y, learning_rate(recipe, epoch*steps + step - 1, steps))
+            lr = learning_rate(recipe, epoch*steps + step - 1, steps)
+            loss = training.engine.step(x, y, lr)
             _after_batch(training, len(x), epoch + 1, step, steps, loss, is_last=step == last)
     return training.place
 
 @torch_defaults()
 def _evaluate(training, images, epoch, doing):
-    "Loss and accuracy on images: of the validation after this epoch, or of the test"
+    "Loss and accuracy on images, and which of them are right: of the validation after this epoch, or of the test"
     def report(step, steps, loss):
-        _after_batch(training, len(images), epoch, step, steps, loss, None, doing, is_last=step == steps)
+        is_last = step == steps
+        _after_batch(training, len(images), epoch, step, steps, loss, None, doing, is_last=is_last)
     with training.seeded(doing, epoch):
-        return training.engine.evaluate(images, training.partition.train.mean_std, report)
+        loss, correct = training.engine.evaluate(images, training.partition.train.mean_std, report)
+    return loss, correct.sum().item()/len(correct), correct
+
+# %% ../nbs/api/12_train.ipynb #146212da
+def _state_after(training, best, row):
+    "The state after an epoch, of which the history gets this row"
+    weights, optimizer_state = training.engine.state()
+    history = (*training.state.history, row)
+    return TrainState(weights, optimizer_state, best, history, training.seconds())
+
+def _next_state(training, epoch):
+    "Train to the end of an epoch, and validate"
+    training.began = training.clock()
+    now = _train_epoch(training, epoch)
+    loss, accuracy, _ = _evaluate(training, training.valid, epoch + 1, 'validation')
+    _check_finite(training, 'validation loss', loss, f'epoch {epoch + 1}')
+    _between_steps(training, [training.progress(epoch + 1, 1, 1, loss, accuracy, 'validation')])
+    lr = learning_rate(training.recipe, (epoch + 1)*now.step - 1, now.step) # of the last batch
+    row = dict(epoch=epoch + 1, lr=lr, train_loss=now.loss/now.images)
+    row |= dict(valid_loss=loss, valid_accuracy=accuracy)
+    state = _state_after(training, training.state.best, row)
+    return replace(state, best=snapshot(training.engine.net)) if state.best_row is row else state
 
 # %% ../nbs/api/12_train.ipynb #15eed322
 def epochs(
@@ -239,10 +267,7 @@ def epochs(
     cycle:int=0, # order and augmentation depend on it, on the name of the partition and on the seed
     start:TrainState|None=None, # continue from this state
 ) -> Iterator[TrainState]:
-    """Train epoch after epoch
-
-    Raise `ValueError` if the network has too few outputs, `FloatingPointError` if a loss is infinite or nan.
-    """
+    "Train epoch after epoch; raise `FloatingPointError` for a loss that is infinite or nan"
     training = _set_up(net, partition, recipe, mask, report, cycle)
     if start: training.state = start
     yield from _train_epochs(training)
@@ -256,19 +281,19 @@ def _train_epochs(training):
         training.state = state = _next_state(training, epoch)
         yield state
 
-def _next_state(training, epoch):
-    "Train to the end of an epoch, and validate"
-    before, training.began = training.state, training.clock()
-    now = _train_epoch(training, epoch)
-    loss, accuracy = _evaluate(training, training.valid, epoch + 1, 'validation')
-    _check_finite(training, 'validation loss', loss, f'epoch {epoch + 1}')
-    _between_steps(training, [training.progress(epoch + 1, 1, 1, loss, accuracy, 'validation')])
-    lr = learning_rate(training.recipe, (epoch + 1)*now.step - 1, now.step) # of the last batch
-    row = dict(epoch=epoch + 1, lr=lr, train_loss=now.loss/now.images, valid_loss=loss, valid_accuracy=accuracy)
-    weights, optimizer_state = training.engine.state()
-    seconds = before.seconds + training.clock() - training.began
-    state = TrainState(weights, optimizer_state, before.best, (*before.history, row), seconds)
-    return replace(state, best=snapshot(training.engine.net)) if state.best_row is row else state
+# %% ../nbs/api/12_train.ipynb #146212dc
+def _result(training):
+    "Load the weights of the best epoch, and test them"
+    partition, state = training.partition, training.state
+    test = to_device(partition.test, training.engine.device)
+    training.checkpoint = None # it holds the finished training
+    n = len(state.history)
+    training.engine.load_state(state.best, state.optimizer_state)
+    _, accuracy, correct = _evaluate(training, test, state.history[-1]['epoch'], 'test')
+    return FitResult(partition.name, partition.classes, state.best, state.history,
+                     state.best_row['valid_accuracy'], accuracy, state.best_epoch,
+                     epochs=n, samples=n*len(partition.train), seconds=state.seconds,
+                     engine=training.engine.about, correct=correct)
 
 # %% ../nbs/api/12_train.ipynb #9b98b925
 def fit(
@@ -280,30 +305,14 @@ def fit(
     cycle:int=0, # order and augmentation depend on it, on the name of the partition and on the seed
     checkpoint:Checkpoint|None=None, # continue from this file, if it exists, and write it
 ) -> FitResult: # its weights, and those of `net`, are those of the best epoch
-    "Train one network under a mask; every pruned weight is exactly 0.0 at the end. Errors as in `epochs`"
+    "Train one network under a mask; pruned weights are exactly 0.0 at the end. Errors as in `epochs`"
     training = _set_up(net, partition, recipe, mask, report, cycle)
     _continue(training, checkpoint)
-    if checkpoint is None:
-        for _ in _train_epochs(training): pass
-        return _result(training)
-    with training.signals:
+    with training.signals if checkpoint else nullcontext():
         for state in _train_epochs(training):
-            if checkpoint.is_due(): checkpoint.save(state, training.job)
-        checkpoint.save(training.state, training.job)
+            if checkpoint and checkpoint.is_due(): checkpoint.save(state, training.job)
+        if checkpoint: checkpoint.save(training.state, training.job)
     return _result(training)
-
-def _result(training):
-    "Load the weights of the best epoch, and test them"
-    partition, state = training.partition, training.state
-    test = to_device(partition.test, training.engine.device)
-    training.checkpoint = None # it holds the finished training
-    n = len(state.history)
-    training.engine.load_state(state.best, state.optimizer_state)
-    _, accuracy = _evaluate(training, test, state.history[-1]['epoch'], 'test')
-    return FitResult(partition.name, partition.classes, state.best, state.history,
-                     state.best_row['valid_accuracy'], accuracy, state.best_epoch,
-                     epochs=n, samples=n*len(partition.train), seconds=state.seconds,
-                     engine=training.engine.about)
 
 # %% ../nbs/api/12_train.ipynb #307b520a
 def rewind_steps(
@@ -316,10 +325,12 @@ def rewind_steps(
     if recipe.rewind.endswith('ep'): k *= steps
     total = steps*(recipe.end_iter - recipe.start_iter)
     if k >= total:
-        reason = f'the schedule has {total:,} batches, {steps:,} in an epoch; rewind to an earlier one'
+        reason = (f'the schedule has {total:,} batches, {steps:,} in an epoch; '
+                  'rewind to an earlier one')
         raise SettingError('rewind', recipe.rewind, reason)
     return k, steps
 
+# %% ../nbs/api/12_train.ipynb #146212df
 def train_steps_(
     net:nn.Module, # from θ0 to θk, in place
     partition:Partition, # of all classes, so that the networks of all partitions can begin at θk
@@ -331,14 +342,12 @@ def train_steps_(
     k, steps = rewind_steps(recipe, len(partition.train))
     training = _set_up(net, partition, recipe, None, report, 0)
     _continue(training, checkpoint, f'rewind to {recipe.rewind}')
-    if training.state.weights: training.engine.load_state(training.state.weights, training.state.optimizer_state)
+    start = training.state
+    if start.weights: training.engine.load_state(start.weights, start.optimizer_state)
     with training.signals if checkpoint else nullcontext():
-        for i in range(len(training.state.history), math.ceil(k/steps)):
+        for i in range(len(start.history), math.ceil(k/steps)):
             training.began = training.clock()
-            now, before = _train_epoch(training, recipe.start_iter + i, k - i*steps), training.state
-            seconds = before.seconds + training.clock() - training.began
-            row = {'epoch': i + 1, 'images': now.images}
-            weights, optimizer_state = training.engine.state()
-            training.state = TrainState(weights, optimizer_state, {}, (*before.history, row), seconds)
+            now = _train_epoch(training, recipe.start_iter + i, k - i*steps)
+            training.state = _state_after(training, {}, {'epoch': i + 1, 'images': now.images})
         if checkpoint: checkpoint.save(training.state, training.job)
     return sum(row['images'] for row in training.state.history), training.state.seconds

@@ -34,17 +34,18 @@ def _recipes_network(ticket, classes, shape, recipe, adapt):
 
 # %% ../nbs/api/18_transfer.ipynb #e573ee4d
 def network_for(
-    ticket:Ticket, # `meta['shape']`, if it is there, is the shape of the images that it was found on
+    ticket:Ticket, # its `meta['shape']`, if there, is the shape of the images that it was found on
     classes:int, # number of outputs
     shape:tuple[int, int, int], # (c, h, w) of the images
     recipe:Recipe, # its architecture, stem and seed
-    adapt:str='images', # bring the images to the ticket's shape; or `stem`: a new first layer, if needed
+    adapt:str='images', # bring images to the ticket's shape; or `stem`: a new first layer, if needed
     own:OwnNetwork|None=None, # how the network is made; by default, of the recipe's architecture
 ) -> tuple[nn.Module, Mask]: # a new network, and the mask of its kept weights
     "Load the ticket's body under a new head; raise `ValueError` if it is of another architecture"
     if adapt not in ('images', 'stem'): raise ValueError(f"adapt '{adapt}': choose images or stem")
-    if own: net, fresh, head = own.make(classes, recipe.seed), own.fresh, own.head
-    else: (net, fresh), head = _recipes_network(ticket, classes, shape, recipe, adapt), 'head'
+    if own: net, fresh = own.make(classes, recipe.seed), own.fresh
+    else: net, fresh = _recipes_network(ticket, classes, shape, recipe, adapt)
+    head = own.head if own else 'head'
     mask, state = ticket.plant(net, fresh), whole_state(net)
     for n, m in ticket.mask.items():
         if n.startswith(f'{head}.') and m.shape == state[n].shape: mask[n] = m
@@ -54,7 +55,7 @@ def network_for(
 # %% ../nbs/api/18_transfer.ipynb #2026eaff
 def load_ticket(
     ticket:Ticket, # as in `network_for`
-    partition:Partition, # what the network is to learn: it decides the number of outputs and the shape
+    partition:Partition, # what the network is to learn: decides the number of outputs and the shape
     recipe:Recipe, # its architecture, stem and seed
     adapt:str='images', # as in `network_for`
     own:OwnNetwork|None=None, # as in `network_for`
@@ -101,9 +102,11 @@ def random(
     g:torch.Generator,
 ) -> Ticket:
     "As many weights in all, drawn at random from all layers together"
-    flat = _shuffled(torch.cat([m.flatten() for m in ticket.mask.values()]), g)
-    rows = flat.split([m.numel() for m in ticket.mask.values()])
-    return Ticket(init, {n: row.view_as(m) for (n, m), row in zip(ticket.mask.items(), rows)}, ticket.meta)
+    masks = ticket.mask.values()
+    flat = _shuffled(torch.cat([m.flatten() for m in masks]), g)
+    rows = flat.split([m.numel() for m in masks])
+    drawn = {n: row.view_as(m) for (n, m), row in zip(ticket.mask.items(), rows)}
+    return Ticket(init, drawn, ticket.meta)
 
 # %% ../nbs/api/18_transfer.ipynb #3f7f36d5
 def control(
@@ -113,7 +116,7 @@ def control(
     recipe:Recipe, # its architecture, stem and seed
     own:OwnNetwork|None=None, # how the network is made; by default, of the recipe's architecture
 ) -> Ticket:
-    "A control of `ticket`; raise `ValueError` for another name, or if the ticket's shape of images is not known"
+    "A control of `ticket`; raise `ValueError` for another name, or an unknown shape of images"
     if how not in CONTROLS:
         raise ValueError(f"there is no control '{how}'; choose one of {', '.join(CONTROLS)}")
     if 'shape' not in ticket.meta and own is None:
@@ -124,5 +127,7 @@ def control(
     if how == 'random': return random(ticket, init, g)
     seed = generator(recipe.seed, 'reinit').initial_seed()
     if own: other = own.make(len(init[f'{own.head}.weight']), seed)
-    else: other = create(recipe.arch, len(init['head.bias']), tuple(ticket.meta['shape']), seed, recipe.stem)
+    else:
+        outputs, shape = len(init['head.bias']), tuple(ticket.meta['shape'])
+        other = create(recipe.arch, outputs, shape, seed, recipe.stem)
     return reinit(ticket, snapshot(other))

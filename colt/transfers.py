@@ -19,13 +19,13 @@ from .models import ARCHITECTURES
 from .mask import Weights, find_prunable
 from .own_network import OwnNetwork
 from .partition import Partition, classes_of, named, partition_name
-from .plans import images_of
+from .plans import images_of, provenance
 from .recipe import Recipe
 from .recording import clear_leftovers, recording
 from .records import Record, RunFolder, record_of
 from .results import Cycle, Report
 from .rewind import snapshot
-from .runs import provenance, train_tickets
+from .runs import train_tickets
 from .ticket import Ticket
 from .transfer import load_ticket
 
@@ -33,7 +33,7 @@ from .transfer import load_ticket
 def ticket_of(
     source:RunFolder,
     n:int, # number of a finished cycle
-    part1:str='', # empty for the ticket of the run; or the name of a partition, for the mask that it voted for
+    part1:str='', # name of a partition, for the mask that it voted for; empty for the ticket of the run
 ) -> Ticket:
     "A ticket to transfer"
     ticket = source.ticket(n)
@@ -61,7 +61,8 @@ class Choice:
     def name(self) -> str: # of its folder, unless another one is given
         source = self.source.path.name
         about = json.dumps([self.transfer | {'from': source}, self.recipe.identity], sort_keys=True)
-        return f'{source}-to-{self.recipe.dataset}-{hashlib.sha256(about.encode()).hexdigest()[:8]}'
+        digest = hashlib.sha256(about.encode()).hexdigest()
+        return f'{source}-to-{self.recipe.dataset}-{digest[:8]}'
 
     def ticket(self, n:int) -> Ticket: # of cycle `n`
         return ticket_of(self.source, n, self.part1)
@@ -86,22 +87,26 @@ class Transfer(Choice):
 # %% ../nbs/api/21_transfers.ipynb #5ccfe678
 def check_transferable(
     source:RunFolder,
-    dataset:str='', # name of the data set that its tickets are to learn; empty for images that are handed over
+    dataset:str='', # name of the data set to learn; empty for images that are handed over
 ):
     "Raise `ValueError` if the network is the user's own, or the images are and can't be loaded by name"
     own, was = source.about()['network'] or {}, source.recipe
     if own or was.arch not in ARCHITECTURES:
-        raise ValueError(f"the tickets of '{source.path}' are of a network of your own ({own.get('class', was.arch)}), "
-                         'which a transfer does not make; load one into your network with `Ticket.plant`, and `fit` it')
+        name = own.get('class', was.arch)
+        raise ValueError(f"the tickets of '{source.path}' are of a network of your own ({name}), "
+                         'which a transfer does not make; '
+                         'load one into your network with `Ticket.plant`, and `fit` it')
     if dataset == was.dataset and dataset not in DATASETS:
-        raise ValueError(f"'{source.path}' was made with images of your own ('{dataset}'), which are not loaded by "
-                         f'name; name a data set with --dataset2: {", ".join(DATASETS)}')
+        raise ValueError(f"'{source.path}' was made with images of your own ('{dataset}'), "
+                         'which are not loaded by name; '
+                         f'name a data set with --dataset2: {", ".join(DATASETS)}')
 
 # %% ../nbs/api/21_transfers.ipynb #db24b7b8
 def _check_source(source, recipe, numbers, dataset):
     "Raise `ValueError` if the tickets of these cycles can't be transferred"
     was, records = source.recipe, source.records()
-    if not records: raise ValueError(f"'{source.path}' has no finished cycle, so there is no ticket yet")
+    if not records:
+        raise ValueError(f"'{source.path}' has no finished cycle, so there is no ticket yet")
     if source.transfer:
         raise ValueError(f"'{source.path}' is a transfer itself; "
                          f"take the run that its tickets come from: {source.transfer['from']}")
@@ -117,12 +122,13 @@ def _check_source(source, recipe, numbers, dataset):
 def _partitions(source): return [partition.name for partition in source.records()[0].partitions]
 
 def _voter(source, part1):
-    "The partition whose vote is meant, empty for the ticket of the run; raise `ValueError` if there is none"
+    "The partition whose vote is meant; empty for the ticket of the run"
     names = _partitions(source)
     name = dict(zip(ascii_uppercase, names)).get(part1, part1)
     if name in ('', 'full'): return ''
     if name not in names:
-        raise ValueError(f"'{source.path}' has no partition '{name}'; its partitions are {', '.join(names)}")
+        known = ', '.join(names)
+        raise ValueError(f"'{source.path}' has no partition '{name}'; its partitions are {known}")
     return name if len(names) > 1 else ''
 
 # %% ../nbs/api/21_transfers.ipynb #d8f72afe
@@ -130,13 +136,13 @@ def choose_tickets(
     source:RunFolder,
     recipe:Recipe, # how to train the tickets, and on which data set
     classes:int, # number of classes of this data set
-    part1:str='', # empty or `full` for the ticket of the run; `A`, `B` ... or `0-4` for the vote of a partition
+    part1:str='', # `A`, `B` ... or `0-4` for the vote of a partition; empty or `full` for the ticket
     part2:str='full', # what to train them on, as in `colt.partition.named`
     numbers:tuple[int, ...]=(), # cycles of the tickets; by default, all
     near:float|None=None, # instead: the cycle whose ticket is nearest to this sparsity, 0 to 1
     adapt:str='images', # as in `colt.transfer.network_for`
 ) -> Choice:
-    "Find the tickets; raise `ValueError` for another architecture, or if there is no such partition or cycle"
+    "Find the tickets; raise `ValueError` for another architecture, or an unknown partition or cycle"
     _check_source(source, recipe, numbers, '')
     voter = _voter(source, part1)
     cycles = range(len(source.records()))
@@ -151,8 +157,9 @@ def _check_same_images(source, recipe, dataset):
     if recipe.dataset != source.recipe.dataset: return
     test, found = source.about()['data'].get('test'), dataset.test.fingerprint()
     if test in (None, found): return
-    raise ValueError(f"'{source.path}' was made with other images that are called '{recipe.dataset}', too (its test "
-                     f'images have the fingerprint {test}, and these {found}); name another data set with --dataset2')
+    raise ValueError(f"'{source.path}' was made with other images that are called '{recipe.dataset}', too "
+                     f'(its test images have the fingerprint {test}, and these {found}); '
+                     'name another data set with --dataset2')
 
 # %% ../nbs/api/21_transfers.ipynb #892b2445
 def plan_transfer(
@@ -170,36 +177,42 @@ def plan_transfer(
     Errors as in `choose_tickets`; also if the run had other images of the same name.
     """
     is_named = not isinstance(data, Dataset)
-    _check_source(source, recipe, numbers, recipe.dataset if is_named else '') # before anything is loaded
+    name = recipe.dataset if is_named else ''
+    _check_source(source, recipe, numbers, name) # before anything is loaded
     _voter(source, part1)
     dataset = images_of(recipe, data)
     if is_named: _check_same_images(source, recipe, dataset)
-    chosen = choose_tickets(source, recipe, len(dataset.classes), part1, part2, numbers, near, adapt)
+    classes = len(dataset.classes)
+    chosen = choose_tickets(source, recipe, classes, part1, part2, numbers, near, adapt)
     partition = named(dataset, chosen.part2)
     dense, _ = load_ticket(chosen.dense(), partition, recipe, adapt)
     return Transfer(**vars(chosen), dataset=dataset, partition=partition, init=snapshot(dense))
 
 # %% ../nbs/api/21_transfers.ipynb #390d9129
+def _train_one(plan, folder, n, spent, about, report):
+    "Train the ticket of cycle `n`, and write it; return its record"
+    ticket, init, partition = plan.ticket(n), plan.source.init(), plan.partition
+    results = train_tickets(folder, ticket, init, partition, plan.recipe, report, plan.adapt)
+    net, mask = load_ticket(ticket, partition, plan.recipe, plan.adapt)
+    cycle = Cycle(n, init, mask, results[:1], ())
+    record = record_of(cycle, find_prunable(net).prune_rate(mask), spent).with_accuracies(*results)
+    shape = getattr(net, 'input_shape', None) or plan.dataset.shape
+    meta = ticket.meta | about | dict(cycle=n, shape=shape)
+    written = Ticket(snapshot(net), mask, meta).save(place(folder.file('tickets', n)))
+    return replace(record, recipe=plan.recipe.id, files={'tickets': written})
+
 def execute_transfer(
     plan:Transfer,
     folder:RunFolder, # from `create_run` or `resume_run`
     report:Report|None=None,
 ) -> Iterator[Record]: # of each ticket, once it is written
-    "Train the tickets that are not finished yet; raise `ValueError` if another process works in the folder"
-    recipe, dataset, init = plan.recipe, plan.dataset, plan.source.init()
+    "Train the tickets that are not finished yet; raise `ValueError` if another process is at work"
     about = provenance(plan, folder.threads)
     with recording(folder) as (records, add):
         clear_leftovers(folder, records)
         spent = records[-1].spent if records else (0, 0.)
         for n in plan.numbers[len(records):]:
-            ticket = plan.ticket(n)
-            result, controls = train_tickets(folder, ticket, init, plan.partition, recipe, report, plan.adapt)
-            net, mask = load_ticket(ticket, plan.partition, recipe, plan.adapt)
-            cycle = Cycle(n, init, mask, (result,), ())
-            record = record_of(cycle, find_prunable(net).prune_rate(mask), spent).with_accuracies(result, controls)
-            meta = ticket.meta | about | dict(cycle=n, shape=getattr(net, 'input_shape', None) or dataset.shape)
-            written = Ticket(snapshot(net), mask, meta).save(place(folder.file('tickets', n)))
-            record = replace(record, recipe=recipe.id, files={'tickets': written})
+            record = _train_one(plan, folder, n, spent, about, report)
             add(record)
             spent = record.spent
             yield record

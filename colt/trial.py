@@ -124,6 +124,7 @@ def on_copy(
             rewind_(net, init)
             for module, training in modes.items(): module.training = training
 
+# %% ../nbs/api/13a_trial.ipynb #7b1e0a1c
 @torch_defaults()
 def check_network(
     net:nn.Module, # not changed
@@ -175,6 +176,7 @@ def _differs(one, other):
         if a.shape != b.shape or not (a - b).abs().max() <= 1e-3*a.abs().max(): return mode
     return ''
 
+# %% ../nbs/api/13a_trial.ipynb #13ae0005
 @torch_defaults()
 def behaviour(
     net:nn.Module, # not changed

@@ -39,10 +39,12 @@ def duration(
         if seconds >= 2*length: return f'{seconds/length:.{digits}f} {unit}'
     return f'{seconds:.{digits}f} s'
 
-def count_of(n:int, what:str) -> str: return f'{n} {what}' if n == 1 else f'{n} {what}s'
+def count_of(n:int, what:str) -> str:
+    "A number of things, such as `2 cycles`"
+    return f'{n} {what}' if n == 1 else f'{n} {what}s'
 
 # %% ../nbs/api/09a_wording.ipynb #08ad000a
-BASE = 'arch', 'dataset', 'prune_type', 'optimizer' # the settings that the defaults of others depend on
+BASE = 'arch', 'dataset', 'prune_type', 'optimizer' # the defaults of other settings depend on these
 
 def usual_recipe(
     recipe:Recipe,
@@ -67,7 +69,8 @@ def given_settings(
     named: dict[str, Any] = dict(arch=recipe.arch, dataset=recipe.dataset)
     usual = usual_recipe(recipe)
     plain = Recipe.default(**named) if usual else Recipe(**named)
-    chosen = {name: getattr(recipe, name) for name in BASE if getattr(recipe, name) != getattr(plain, name)}
+    base = {name: getattr(recipe, name) for name in BASE}
+    chosen = {name: value for name, value in base.items() if value != getattr(plain, name)}
     changed = {name: value for name, (value, _) in changed_settings(recipe, usual or plain).items()}
     return named | chosen | changed
 
@@ -86,7 +89,9 @@ def with_targets(
 def typed(value:Any) -> str:
     "A setting as it is typed"
     if isinstance(value, bool): return 'yes' if value else 'no'
-    return f'{value:g}' if isinstance(value, float) and float(f'{value:g}') == value else str(value)
+    if not isinstance(value, float): return str(value)
+    short = f'{value:g}'
+    return short if float(short) == value else str(value)
 
 def shown(
     value:Any, # of a setting
@@ -102,5 +107,7 @@ def command(
     "A line to type; empty if a value can't be typed"
     if None in settings.values(): return ''
     words = [program, *flags]
-    for name, value in settings.items(): words += [f"--{'arch_type' if name == 'arch' else name}", typed(value)]
+    for name, value in settings.items():
+        flag = 'arch_type' if name == 'arch' else name
+        words += [f'--{flag}', typed(value)]
     return ' '.join(map(shlex.quote, words))

@@ -39,6 +39,7 @@ class Outcome:
         if self.error: raise self.error from RuntimeError(f'in a worker:\n{self.trace}')
         return self.result
 
+# %% ../nbs/api/16a_workers.ipynb #16a0c001
 def attempt(
     work:Work,
     job:Job,
@@ -126,6 +127,7 @@ class _Process:
     def confirm(self):
         with suppress(OSError): self.pipe.send_bytes(b'')
 
+# %% ../nbs/api/16a_workers.ipynb #16a0c003
 def _messages(processes):
     "Wait for those that are at work, and yield what has come: a process and its message, None if it is lost"
     expected = [p for p in processes if p.job is not None or not p.is_ready]
@@ -135,6 +137,16 @@ def _messages(processes):
         try: message = process.receive()
         except (EOFError, OSError): message = None
         yield process, message
+
+def _lose(process, jobs, lost):
+    "Warn of a lost process; raise `ChildProcessError` if it did not begin, or its job has lost one before"
+    process.pipe.close()
+    process.process.join()
+    if process.job is None: raise ChildProcessError(_NO_START)
+    what = f'{jobs[process.job].title}: its process ended with code {process.process.exitcode}'
+    if process.job in lost: raise ChildProcessError(f'{what}, for the second time; is there enough memory?')
+    warnings.warn(f'{what}; this is done again, from the last saved state if there is one', stacklevel=2)
+    lost.add(process.job)
 
 def _end(processes, seconds):
     "Close the pipes, and kill what has not ended after so many seconds"
@@ -178,7 +190,10 @@ class Workers:
             for process in self.processes:
                 if waiting and process.is_ready and process.job is None: process.begin(waiting.popleft(), work, jobs)
             for process, message in _messages(self.processes):
-                if message is None: self._replace(process, jobs, waiting, lost)
+                if message is None:
+                    self.processes.remove(process)
+                    _lose(process, jobs, lost)
+                    waiting.appendleft(process.job)
                 elif message == 'ready': process.is_ready = True
                 elif isinstance(message, Outcome):
                     done, process.job, left = process.job, None, left - 1
@@ -186,18 +201,6 @@ class Workers:
                 else:
                     if report: report(message)
                     process.confirm()
-
-    def _replace(self, process, jobs, waiting, lost):
-        "Put the job of a lost process in front of those that wait"
-        self.processes.remove(process)
-        process.pipe.close()
-        process.process.join()
-        if process.job is None: raise ChildProcessError(_NO_START)
-        what = f'{jobs[process.job].title}: its process ended with code {process.process.exitcode}'
-        if process.job in lost: raise ChildProcessError(f'{what}, for the second time; is there enough memory?')
-        warnings.warn(f'{what}; this is done again, from the last saved state if there is one', stacklevel=2)
-        lost.add(process.job)
-        waiting.appendleft(process.job)
 
     def close(self, seconds:float=60.): # how long a worker may take to end its batch and to save its state
         "End all processes; those that do not end by themselves are killed"

@@ -350,7 +350,16 @@ def vision(name, *args, **kwargs):
     return getattr(torchvision.models, name)(*args, num_classes=4, **kwargs)
 
 
-def mnasnet(): return vision('MNASNet', .1)
+def mnasnet():
+    "One block of each kind"
+    net = vision('MNASNet', .1)
+    for blocks in net.layers[8:14]: del blocks[1:]
+    return net
+def squeezenet():
+    "Half of the blocks: those that change the number of channels"
+    net = vision('squeezenet1_1', weights=None)
+    for i in (12, 10, 7, 4): del net.features[i]
+    return net
 def shufflenet(): return vision('ShuffleNetV2', [1, 1, 1], [8, 16, 32, 64, 64])
 def mobilenet(): return vision('MobileNetV2', width_mult=.1, inverted_residual_setting=[[1, 8, 1, 1], [2, 8, 1, 2]])
 def densenet(): return vision('DenseNet', 4, (2, 2), 8)
@@ -375,7 +384,7 @@ VISION = {
     'mobilenet_v2': Case(mobilenet, 'classifier.1', COLOUR),
     'densenet': Case(densenet, 'classifier', COLOUR),
     'convnext': Case(convnext, 'classifier.2', COLOUR),
-    'squeezenet': Case(partial(vision, 'squeezenet1_1', weights=None), 'classifier.1', COLOUR),
+    'squeezenet': Case(squeezenet, 'classifier.1', COLOUR),
     'vision transformer': Case(vit, 'heads.head', COLOUR),
     'vision transformer, class token pruned': Case(vit, 'heads.head', COLOUR, recipe=dict(prune_also='*embedding=linear,class_token=linear', prune_strategy='local')),
     'swin transformer': Case(swin, 'head', COLOUR),

@@ -36,7 +36,7 @@ def test_the_folder_has_the_promised_format(process, tmp_path):
     folder = tmp_path/'runs/run'
     about, lines = json.loads((folder/'recipe.json').read_text()), without_seconds(folder)
     assert {'recipe', 'data', 'versions'} <= about.keys() and about['recipe']['seed'] == 0 and about['data']['fingerprint']
-    assert sorted(p.name for p in folder.iterdir()) == ['cycles.jsonl', 'init.safetensors', 'models', 'recipe.json', 'report.html',
+    assert sorted(p.name for p in folder.iterdir()) == ['correct', 'cycles.jsonl', 'init.safetensors', 'models', 'recipe.json', 'report.html',
                                                         'tickets', 'votes']
     assert [r['cycle'] for r in lines] == list(range(len(lines)))
     assert [p.name for p in sorted((folder/'tickets').iterdir())] == [f'cycle-{n:03}.safetensors' for n in range(len(lines))]
@@ -50,7 +50,7 @@ def test_the_folder_has_the_promised_format(process, tmp_path):
         assert all(torch.equal(ticket.init[n], torch.where(ticket.mask[n], v, 0) if n in ticket.mask else v) for n, v in init.items())
         assert set(r) == {'cycle', 'sparsity', 'prune_rate', 'layers', 'votes', 'kept', 'agreement', 'parts',
                           'samples_seen', 'ticket', 'recipe', 'files'}
-        assert set(r['files']) == {'tickets', 'votes', 'models'} and r['recipe'] == RunFolder(folder).recipe.id
+        assert set(r['files']) == {'tickets', 'votes', 'models', 'correct'} and r['recipe'] == RunFolder(folder).recipe.id
         assert set(r['agreement']) == {'all', 'layers', 'chance', 'chances'} and set(r['ticket']) == {'valid_accuracy', 'test_accuracy'}
         assert [p['name'] for p in r['parts']] == ['0-4', '5-9'] and r['parts'][1]['classes'] == list('56789')
         assert set(r['parts'][0]) == {'name', 'classes', 'valid_accuracy', 'test_accuracy', 'best_epoch', 'epochs', 'samples', 'history'}

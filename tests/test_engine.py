@@ -15,8 +15,8 @@ import colt.engines.sparse
 from colt.checkpoint import Checkpoint
 from colt.data import load
 from colt.engines.dense import Dense, to_input
-from colt.engines.engine_rule import all_sparse, choose
-from colt.engines.graph import trace
+from colt.engines.engine_rule import all_sparse, choose, costs
+from colt.engines.graph import Layer, trace
 from colt.engines.inference import sparse_network
 from colt.engines.sparse import Sparse, settled
 from colt.engines.sparse_net import SparseNet
@@ -185,17 +185,18 @@ def test_what_a_network_shares_or_calls_twice_stays_dense():
 
 def test_the_rule_is_one_of_shapes_and_densities():
     "More kept weights never make a layer sparse, a short training is dense, and what is chosen is recorded"
-    net, _ = network('resnet18', shape=(3, 32, 32))
-    counts = []
+    net, mask = network('resnet18', shape=(3, 32, 32))
+    traced, counts = trace(net, mask, (3, 32, 32)).layers, []
     for sparsity in (0., .3, .6, .9, .99):
-        mask = pruned(snapshot(net), full_mask(net), sparsity) if sparsity else full_mask(net)
-        layers = trace(net, mask, (3, 32, 32)).layers
+        layers = [layer if layer.reason else replace(layer, density=1 - sparsity) for layer in traced]
         choice = choose(layers, 10**7)
         assert choice.dense.keys() | {*choice.names} == {layer.name for layer in layers}
         assert str(choose(layers, 100)) == 'dense'
         counts.append(len(choice.names))
     assert counts == sorted(counts) and counts[0] == 0 and counts[-1] >= 19
     assert len(all_sparse(layers).names) == 20
+    small, large = (Layer('weight', n*n, .05, (n,), (n,)) for n in (300, 4096))
+    assert costs(small)[0] < 2*costs(small)[1] and costs(large)[0] > 2*costs(large)[1], 'a linear layer must be large'
 
 
 def test_without_numba_auto_is_dense_and_sparse_is_an_error(monkeypatch, whole):

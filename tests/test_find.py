@@ -18,14 +18,16 @@ from colt.cli import colt_prune, colt_transfer
 from colt.cycle import Collapse
 from colt.data import from_arrays, load, split
 from colt.data.seeds import seeded
+from colt.engines.dense import evaluate
 from colt.files import seal
 from colt.find import find_ticket
 from colt.models import create
 from colt.plans import plan
 from colt.progress import bytes_written
 from colt.recipe import Recipe, SettingError
-from colt.records import RunFolder
+from colt.records import RunFolder, correct_images
 from colt.runs import create_run, evaluate_ticket, execute
+from colt.sensitivity import sensitivity
 from colt.transfers import plan_transfer
 
 SHORT = dict(end_iter=1, max_cycles=1, device='cpu')
@@ -86,6 +88,8 @@ def test_the_kept_network_is_the_one_that_was_tested(tmp_path, digits, settings)
     for n in range(len(records)) if settings.get('evaluate') else [-1]:
         model = run.model(n)
         assert accuracy(model, digits.test) == records[n].ticket.test_accuracy
+        right = model(digits.test.x).argmax(1) == digits.test.y
+        assert correct_images(run, records[n]) == {'ticket': right.tolist()}
         if 'precision' not in settings: assert by_hand(model, digits.test) == records[n].ticket.test_accuracy
         mask = run.ticket(n).mask
         kept = {name: m for name, m in mask.items() if model.net.get_parameter(name).shape == m.shape}
@@ -248,11 +252,19 @@ def test_a_changed_network_file_is_noticed(tmp_path, digits):
     with pytest.raises(FileNotFoundError): run.model()
 
 
-def test_a_run_that_is_opened_later_needs_the_network_and_says_so(tmp_path, digits):
+def test_a_run_that_is_opened_later_needs_the_network_and_says_so_and_its_layers_are_scanned(tmp_path, digits):
     run = find_ticket(Tiny, digits, RECIPE, tmp_path/'run', report=quiet)
     with pytest.raises(ValueError, match=r'network of your own \(Tiny\); open it with RunFolder'): RunFolder(run.path).model()
     for net in Tiny, Tiny(10): assert torch.equal(RunFolder(run.path, net=net).model()(digits.test.x), run.model()(digits.test.x))
     with pytest.raises(ValueError, match='same network'): RunFolder(run.path, net=lenet).model()
+    net, mask, mean_std = run.model(normalise=False), run.ticket().mask, digits.train.mean_std
+    found = sensitivity(net, digits.valid, mean_std, mask, [.5])
+    assert found.accuracy == run.records()[-1].ticket.valid_accuracy and [*found.layers] == ['conv.weight', 'middle.weight']
+    by_torch = run.model(normalise=False)
+    kept = by_torch.middle.weight[mask['middle.weight']]
+    by_torch.middle.weight.data[by_torch.middle.weight.abs() <= kept.abs().sort().values[round(.5*len(kept)) - 1]] = 0
+    assert found.layers['middle.weight'] == [evaluate(by_torch, digits.valid, mean_std)[1]]
+    with pytest.raises(ValueError, match=r"the network has no 'conv.weight'"): sensitivity(lenet(10), digits.valid, mean_std, mask)
 
 
 def test_rows_are_tidy_and_the_frame_says_what_to_install(tmp_path, digits, monkeypatch):

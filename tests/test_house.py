@@ -155,6 +155,13 @@ def test_the_module_and_the_readme_are_what_the_notebooks_say(tmp_path):
     assert sorted(map(str, new)) == sorted(map(str, old))
     assert [str(p) for p in new if new[p] != old[p]] == [], 'run make export'
     subprocess.run([sys.executable, tmp_path/'tools/readme.py', '--check'], check=True)
+    assert 'mybinder' not in (tmp_path/'README.md').read_text()                  # no account, no badge
+    settings = (tmp_path/'settings.ini').read_text()
+    (tmp_path/'settings.ini').write_text(settings.replace('user = colt-project', 'user = me'))
+    subprocess.run([sys.executable, tmp_path/'tools/readme.py'], check=True)
+    badges = (tmp_path/'README.md').read_text().split('# ')[0]
+    assert '(https://mybinder.org/v2/gh/me/colt/main?labpath=nbs%2Ftutorials%2F04_lab.ipynb)' in badges
+    assert '(https://colab.research.google.com/github/me/colt/blob/main/nbs/tutorials/04_lab.ipynb)' in badges
 
 
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)

@@ -47,7 +47,7 @@ def test_the_shapes_are_the_original_s_in_order(arch):
 
 @pytest.mark.parametrize('arch,stem', [(a, 'small') for a in ARCHITECTURES] + [(a, 'large') for a in sorted(STEMS)])
 def test_every_network_takes_every_image(arch, stem):
-    for c, side, classes in (1, 8, 3), (1, 28, 10), (3, 32, 100), (3, 64, 1):
+    for c, side, classes in (1, 8, 3), (3, 20, 1): # test_pairs.py trains it on images of the data sets
         learns(create(arch, classes, (c, side, side), stem=stem), images(2, c, side, side), classes)
     if stem == 'large' or arch not in STEMS: # a small stem at this size is costly: the next test
         learns(create(arch, 1000, (3, 224, 224), stem=stem), images(2, 3, 224, 224), 1000)

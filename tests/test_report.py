@@ -4,16 +4,18 @@ import re
 import shlex
 import shutil
 from html.parser import HTMLParser
-from itertools import pairwise
+from itertools import pairwise, permutations
 from math import sqrt
 
 import pages
 import pytest
+from scipy.stats import binomtest, fisher_exact
 
 from colt.cli.prune import asked_recipe, parser
 from colt.compare import group_replicates
 from colt.files import seal
 from colt.plans import plan
+from colt.plot.card import card_of
 from colt.plot.report import comparison_page, report_page, save_report
 from colt.recipe import Recipe
 from colt.records import RunFolder
@@ -124,6 +126,27 @@ def test_every_number_is_that_of_the_folder(run, lines):
     about = json.loads((run.path/'recipe.json').read_text())
     assert [facts[name] for name in about['versions']] == [(version,) for version in about['versions'].values()]
     assert facts['fingerprint'] == (about['data']['fingerprint'],) and facts['test images'] == (f"{about['data']['test_images']:,}",)
+
+
+def test_one_run_is_compared_image_by_image_if_it_kept_which_were_right(run, top, lines):
+    last, test = lines[-1]['cycle'], plan(run.recipe).dataset.test
+    def right(n): return (run.model(n)(test.x).argmax(1) == test.y).tolist()
+    only_ticket, only_dense = (sum(a and not b for a, b in zip(*pair)) for pair in permutations((right(last), right(0))))
+    measured = {m.what: m for m in card_of(run).measured}
+    assert measured['dense'].p == pytest.approx(binomtest(only_ticket, only_ticket + only_dense).pvalue)
+    assert measured['dense'].against == 'lower' and 'McNemar' in text(run) and 'Fisher' not in text(run)
+    shutil.copytree(run.path, top/'bare')
+    shutil.rmtree(top/'bare'/'correct')
+    bare = {m.what: m for m in card_of(top/'bare').measured}
+    table = [[round(359*line['ticket']['test_accuracy']) for line in (lines[-1], lines[0])]]
+    table.append([359 - right for right in table[0]])
+    assert bare['dense'].p == pytest.approx(fisher_exact(table).pvalue)
+    assert 'Fisher' in text(RunFolder(top/'bare')) and 'McNemar' not in text(RunFolder(top/'bare'))
+    bits = bytearray((run.path/f'correct/cycle-{last:03}.safetensors').read_bytes())
+    bits[-1] ^= 128
+    (top/'bare/correct').mkdir()
+    (top/'bare/correct'/f'cycle-{last:03}.safetensors').write_bytes(bits)
+    with pytest.raises(ValueError, match='is damaged'): report_page(RunFolder(top/'bare'))
 
 
 def test_every_accuracy_has_its_interval_over_the_test_images(run, lines):

@@ -17,6 +17,7 @@ pytest.importorskip('numba', reason='the extra `sparse` is not installed')
 
 from colt.engines import layers
 from colt.engines.blocks import from_blocks, to_blocks
+from colt.engines.folded import folded
 from colt.engines.layers import SparseLayer
 
 TOLERANCE = 1e-5 # relative to the largest number, or to 1: with BatchNorm, the gradient of a filter's only weight cancels to 0
@@ -182,8 +183,8 @@ def test_evaluation_and_the_folded_layer(small_tiles):
     conv = nn.Conv2d(3, 4, 3, padding=1)
     conv.weight.data.zero_()[layer.kept], conv.bias = layer.values.data, layer.bias
     expected = F.max_pool2d(layer.norm(conv(from_blocks(x, 20))), 2).relu()
-    for form in layer, layer.folded(): assert torch.allclose(from_blocks(form(x, 20), 20), expected, atol=1e-5)
-    assert layer.folded().norm is None and layer.norm is not None
+    for form in layer, folded(layer): assert torch.allclose(from_blocks(form(x, 20), 20), expected, atol=1e-5)
+    assert folded(layer).norm is None and layer.norm is not None
 
 
 def test_momentum_and_a_count_as_torch_has_them(small_tiles):

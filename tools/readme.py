@@ -7,6 +7,7 @@ Make colt/__init__.pyi from the table of nbs/api/27_front_door.ipynb: what edito
 import ast
 import re
 import sys
+from configparser import ConfigParser
 from pathlib import Path
 
 import nbformat
@@ -23,8 +24,19 @@ def printed(cell):
 def block(language, text): return f'```{language}\n{text.rstrip()}\n```'
 
 
+def badges(settings):
+    "Links that open the lab on Binder and Colab; empty until `user` in settings.ini is an account of GitHub"
+    if settings['user'] == 'colt-project': return ''
+    place, branch, lab = f"{settings['user']}/{settings['repo']}", settings['branch'], 'nbs/tutorials/04_lab.ipynb'
+    links = {'Binder': ('mybinder.org/badge_logo.svg', f"mybinder.org/v2/gh/{place}/{branch}?labpath={lab.replace('/', '%2F')}"),
+             'Colab': ('colab.research.google.com/assets/colab-badge.svg', f'colab.research.google.com/github/{place}/blob/{branch}/{lab}')}
+    return '\n'.join(f'[![{name}](https://{picture})](https://{link})' for name, (picture, link) in links.items())
+
+
 def readme(path):
-    parts = ['<!-- made from nbs/index.ipynb by `make export`: change it there -->']
+    config = ConfigParser()
+    config.read(top/'settings.ini')
+    parts = list(filter(None, ['<!-- made from nbs/index.ipynb by `make export`: change it there -->', badges(config['DEFAULT'])]))
     for cell in nbformat.read(path, 4).cells:
         if cell.source.startswith('#|'): continue
         parts.append(re.sub(r'\]\((?!https?:)', '](nbs/', cell.source) if cell.cell_type == 'markdown' else block('python', cell.source))

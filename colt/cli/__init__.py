@@ -17,7 +17,8 @@ def _end_quietly(number, frame):
     print(f'{Path(sys.argv[0]).stem}: interrupted', file=sys.stderr)
     os._exit(1)
 
-if Path(sys.argv[0]).stem.startswith('colt-') and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+_is_command = Path(sys.argv[0]).stem.startswith('colt-')
+if _is_command and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, _end_quietly) # until `run_command`
 
 import lazy_loader

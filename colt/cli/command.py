@@ -37,7 +37,7 @@ def command_parser(
 class Flag(NamedTuple):
     "A flag of a command"
     names: str # such as `--rounds`; a blank separates several names
-    metavar: str # stands for the value in help, and says how it is read; empty for a flag without a value
+    metavar: str # stands for the value in help, and says how it is read; empty for no value
     help: str
     default: Any = None
 
@@ -49,7 +49,7 @@ def yes_or_no(
     if text.lower() in ('no', 'false', '0'): return False
     raise argparse.ArgumentTypeError(f"'{text}': say yes or no")
 
-_READERS: dict[str, Callable] = {'N': int, 'X': float, 'YES|NO': yes_or_no} # metavar -> what reads the value
+_READERS: dict[str, Callable] = {'N': int, 'X': float, 'YES|NO': yes_or_no} # by metavar
 
 def add_flags(
     parser:argparse._ActionsContainer, # or a group of one
@@ -69,7 +69,8 @@ def printable(
     text:object,
 ) -> str: # without control characters, which a name in somebody's file may have
     "Text that does nothing to a terminal but being shown"
-    return ''.join(c if c.isprintable() or c == '\n' else repr(c)[1:-1] for c in str(text))
+    def escaped(c): return c if c.isprintable() or c == '\n' else repr(c)[1:-1]
+    return ''.join(map(escaped, str(text)))
 
 class _Console(Console):
     "A console that prints no control characters"
@@ -86,7 +87,7 @@ class Terminal:
         self.console = _Console(soft_wrap=True, highlight=False, markup=False, emoji=False,
                                force_jupyter=False, force_terminal=is_terminal)
         self.prog = prog
-        self.hint = '' # how to resume after an interruption; empty until the command has begun to write
+        self.hint = '' # how to resume; empty until the command has begun to write
 
     def print_error(self,
         error:object, # an error, or words
@@ -94,7 +95,8 @@ class Terminal:
         "Print one line on the error stream"
         line = printable(' '.join(str(error).split()))
         encoding = getattr(sys.stderr, 'encoding', None) or 'utf-8'
-        print(f'{self.prog}:', line.encode(encoding, 'backslashreplace').decode(encoding), file=sys.stderr)
+        line = line.encode(encoding, 'backslashreplace').decode(encoding)
+        print(f'{self.prog}: {line}', file=sys.stderr)
 
     def end(self,
         what:object, # an error, or words
@@ -111,7 +113,7 @@ class Ended(BaseException):
 
 @contextmanager
 def _signals_as_exceptions() -> Iterator[None]:
-    "SIGINT, SIGTERM and SIGHUP raise, unless they are ignored, so that the state of a training is saved"
+    "SIGINT, SIGTERM and SIGHUP raise, unless they are ignored, so that a training saves its state"
     def end(number, frame): raise Ended(number)
     handlers = {'SIGINT': signal.default_int_handler, 'SIGTERM': end, 'SIGHUP': end}
     before: dict[int, Any] = {}
@@ -124,6 +126,7 @@ def _signals_as_exceptions() -> Iterator[None]:
     finally:
         for number, handler in before.items(): signal.signal(number, handler)
 
+# %% ../../nbs/api/26a_command.ipynb #26aa0002
 _OF_THE_DISK = errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS
 
 def _in_words(error):
@@ -135,7 +138,7 @@ def _in_words(error):
     return f"'{error.filename}' {cause}; {way}"
 
 # %% ../../nbs/api/26a_command.ipynb #5d1e2601
-_NOT_EMPTY = 'out', 'data', 'match', 'from', 'device', 'dataset1', 'dataset2', 'save', 'workers', 'cluster', 'seeds'
+_NOT_EMPTY = 'out data match from device dataset1 dataset2 save workers cluster seeds'.split()
 
 def _check_not_empty(args):
     for flag in _NOT_EMPTY:
@@ -156,11 +159,13 @@ def run_command(
             work(terminal, args)
             return 0
         except KeyboardInterrupt: return terminal.end('interrupted', 1)
-        except Ended as end: return terminal.end(f'ended by {signal.Signals(end.number).name}', 128 + end.number)
+        except Ended as end:
+            name = signal.Signals(end.number).name
+            return terminal.end(f'ended by {name}', 128 + end.number)
         except Exception as error: return _code_of(error, terminal)
 
 def _code_of(error, terminal):
-    "Print what is a user's or the machine's mistake, and return the exit code; anything else is raised"
+    "Print a mistake of the user or the machine, and return the exit code; raise anything else"
     from colt.cycle import Collapse # imports PyTorch, which help does not need
     from colt.data import CorruptImage
     from colt.files import FolderInUse

@@ -47,6 +47,7 @@ def seeds_in(
         found |= {*range(first, last + 1)}
     return sorted(found)
 
+# %% ../../nbs/api/26c_many.ipynb #26ccc005
 def count_workers(
     asked:str|None, # value of `--workers`: a number or `auto`
     trainings:int, # that can be at work at the same time
@@ -158,6 +159,7 @@ class RunJob:
         check_same(self.folder, self.recipe)
         return run_standing(self.folder, self.folder.records(), self.recipe, self.match)
 
+# %% ../../nbs/api/26c_many.ipynb #26ccc001
 def run_job(
     job:RunJob,
     report:Report|None=None,
@@ -172,6 +174,7 @@ def run_job(
     for _ in execute(p, folder, named, train=train): write_report(folder)
     return job.standing().state
 
+# %% ../../nbs/api/26c_many.ipynb #26ccc003
 def run_jobs(
     jobs:Sequence[RunJob],
     n:int, # runs at work at the same time

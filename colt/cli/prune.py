@@ -16,9 +16,9 @@ from typing import Any
 
 from .command import Flag, add_flags, check_folder, command_parser, resume_command, run_command
 from .many import executor, next_steps, run_seeds, seed_jobs, share_out
-from .training import (
-    add_run_flags, add_settings, asked_folder, asked_settings, card_lines, check_flags, check_free, check_outputs,
-    default_words, execute_with_table, next_step, records_in)
+from .training import add_run_flags, add_settings, asked_folder, asked_settings, card_lines
+from .training import check_flags, check_free, check_outputs, default_words, execute_with_table
+from .training import next_step, records_in
 from ..data import DATASETS, as_dataset, from_folder, name_of, size_of
 from ..engines.inference import measured_speed
 from ..engines.sparse import settled
@@ -29,7 +29,8 @@ from ..plans import Origin, check_plan, plan_at
 from ..progress import opening
 from ..recipe import Recipe, one_shot, usual_device
 from ..records import collapse_of
-from ..resume import Layers, classes_and_shape, kept_run, matched, resumed, run_standing, with_one_target
+from ..resume import Layers, classes_and_shape, kept_run, matched, resumed
+from ..resume import run_standing, with_one_target
 from ..runs import execute
 from ..schedule import max_sparsity, outputs_of, preview
 from ..wording import percent
@@ -41,29 +42,35 @@ _WHAT = ('Find a lottery ticket by COLT, or by iterative magnitude pruning (IMP:
          'For pictures of your own, --dataset is a folder that has a folder of pictures for each class.')
 _FLAGS = (
     Flag('--net', 'FILE:NAME',
-         'your own network instead of --arch_type: a Python file of yours, which is run, and the function in it that '
-         'makes the network from the number of outputs, such as my.py:make_net. It is needed again to resume'),
+         'your own network instead of --arch_type: a Python file of yours, which is run, '
+         'and the function in it that makes the network from the number of outputs, '
+         'such as my.py:make_net. It is needed again to resume'),
     Flag('--head', 'NAME', 'the last linear or convolutional layer of --net (default: it is found)'),
     Flag('--match', 'RUN',
          'IMP at the sparsities of this run (a folder, or a name in --out), with its settings: '
          'the matched baseline of a COLT run'),
     Flag('--paper', '',
-         "start from the settings of the authors' code instead of our defaults, and from cifar100 instead of digits"),
+         "start from the settings of the authors' code instead of our defaults, "
+         'and from cifar100 instead of digits'),
     Flag('--one_shot', '',
-         'prune in a single round: each vote removes --sparsity of the weights; the overlap of several votes '
-         'may be sparser than that, or denser with --overlap any'),
+         'prune in a single round: each vote removes --sparsity of the weights; '
+         'the overlap of several votes may be sparser than that, or denser with --overlap any'),
     Flag('--workers', 'N|auto',
          'how many networks are trained at the same time, each in a process of its own (default: 1)'),
     Flag('--cluster', 'ADDRESS',
-         "train on the workers of a Dask scheduler, such as tcp://10.0.0.1:8786; 'local' makes --workers here"),
+         "train on the workers of a Dask scheduler, such as tcp://10.0.0.1:8786; "
+         "'local' makes --workers here"),
     Flag('--seeds', 'N-N',
          'a run for each of these seeds, such as 0-4 or 0,3,7, named --name and its seed; '
          'what is finished is skipped, and all are compared'))
+
+# %% ../../nbs/api/26c_prune.ipynb #26cc000a
 _SETTINGS = [f.name for f in fields(Recipe) if f.name not in ('device', 'match')]
 
 def parser() -> ArgumentParser:
     "All flags of `colt-prune`"
-    p = command_parser('colt-prune', _WHAT, 'colt-prune --dataset fashionmnist --arch_type lenet5 --sparsity 0.98')
+    example = 'colt-prune --dataset fashionmnist --arch_type lenet5 --sparsity 0.98'
+    p = command_parser('colt-prune', _WHAT, example)
     add_flags(add_run_flags(p), _FLAGS)
     words = default_words()
     add_settings(p.add_argument_group('the recipe'), {name: words[name] for name in _SETTINGS})
@@ -81,44 +88,67 @@ class Own:
     def origin(self,
         data:str, # folder of the data sets
     ) -> Origin: # without fingerprints
-        root, net = Path(self.pictures or data).resolve(), str(Path(self.file).resolve()) if self.file else ''
+        root = Path(self.pictures or data).resolve()
+        net = str(Path(self.file).resolve()) if self.file else ''
         return Origin(str(root), pictures=bool(self.pictures), net=net, head=self.head)
 
     def size(self) -> tuple[int, tuple[int, int, int]]: # number of classes, and shape (c, h, w)
         with warnings.catch_warnings():
             warnings.simplefilter('ignore') # what is left out is said when the pictures are read
             try: images = from_folder(self.pictures, memory=False) # decodes nothing
-            except ValueError: images = as_dataset(Path(self.pictures)).train # the folder is divided already
+            except ValueError: images = as_dataset(Path(self.pictures)).train # it is divided already
         return len(images.classes), images.shape
 
+# %% ../../nbs/api/26c_prune.ipynb #26cc0002
 def asked_own(
     args:Namespace,
 ) -> Own:
     "The network and the pictures that the flags name; raise `ValueError` for a mistake in them"
-    if not args.net and args.head: raise ValueError(f'--head {args.head}: it is the last layer of --net; give both')
+    if not args.net and args.head:
+        raise ValueError(f'--head {args.head}: it is the last layer of --net; give both')
     if args.net and hasattr(args, 'arch_type'):
         raise ValueError(f'--net {args.net} and --arch_type {args.arch_type}: give one of them')
     dataset = getattr(args, 'dataset', '')
-    pictures = dataset if dataset not in DATASETS and Path(dataset or '.').is_dir() else ''
-    args.own = {flag: text for flag, text in {'net': args.net, 'head': args.head, 'dataset': pictures}.items() if text}
-    return Own(load_source(args.net) if args.net else None, pictures, args.head, args.net or '')
+    pictures = ''
+    if dataset not in DATASETS and Path(dataset or '.').is_dir(): pictures = dataset
+    named = {'net': args.net, 'head': args.head, 'dataset': pictures}
+    args.own = {flag: text for flag, text in named.items() if text}
+    net = load_source(args.net) if args.net else None
+    return Own(net, pictures, args.head, args.net or '')
 
+# %% ../../nbs/api/26c_prune.ipynb #26cc0004
 def _check_own(run, own):
     "Raise `ValueError` if the run has a network or pictures of the user's own that are not named again"
-    network, recipe = run.about()['network'], run.recipe
+    network, dataset = run.about()['network'], run.recipe.dataset
     if network and own.net is None:
         raise ValueError(f"--resume: '{run.path}' is of a network of your own ({network['class']}); "
                          'give --net FILE:NAME again')
-    if recipe.dataset not in DATASETS and not own.pictures:
-        raise ValueError(f"--resume: '{run.path}' is about images of your own ('{recipe.dataset}'); "
+    if dataset not in DATASETS and not own.pictures:
+        raise ValueError(f"--resume: '{run.path}' is about images of your own ('{dataset}'); "
                          'give --dataset FOLDER again')
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00026
+def _default_recipe(paper, given, own):
+    "Our defaults or the authors', changed by what is given"
+    changes: dict[str, Any] = {'device': usual_device()} | with_one_target(given)
+    dataset = changes.pop('dataset', 'cifar100' if paper else 'digits')
+    if own.net and paper:
+        raise ValueError("--paper: the authors' code has no settings for a network of your own")
+    if own.net:
+        classes = own.size()[0] if own.pictures else size_of(dataset)[0]
+        return own_recipe(own.net, classes, dataset, own.head, **changes)
+    if own.pictures:
+        recipe = Recipe.default(changes.pop('arch', 'conv3'), **changes)
+        return replace(recipe, dataset=dataset)
+    make = Recipe.paper if paper else Recipe.default
+    return make(**{'arch': 'conv3', 'dataset': dataset} | changes)
+
+# %% ../../nbs/api/26c_prune.ipynb #26cc0007
 def asked_recipe(
     args:Namespace,
     own:Own=Own(), # from `asked_own`
 ) -> tuple[Recipe, Layers]: # and the sparsities to follow
-    "The recipe that the flags ask for; raise `ValueError` for a mistake that shows in the flags alone"
+    "The recipe that the flags ask for; raise `ValueError` for a mistake in them"
     given = asked_settings(args, _SETTINGS)
     match: Layers = []
     if own.pictures: given['dataset'] = name_of(Path(own.pictures))
@@ -132,22 +162,11 @@ def asked_recipe(
     recipe = settled(recipe)
     return one_shot(recipe) if args.one_shot else recipe, match
 
-def _default_recipe(paper, given, own):
-    "Our defaults or the authors', changed by what is given"
-    changes: dict[str, Any] = {'device': usual_device()} | with_one_target(given)
-    dataset = changes.pop('dataset', 'cifar100' if paper else 'digits')
-    if own.net and paper: raise ValueError("--paper: the authors' code has no settings for a network of your own")
-    if own.net:
-        classes = own.size()[0] if own.pictures else size_of(dataset)[0]
-        return own_recipe(own.net, classes, dataset, own.head, **changes)
-    if own.pictures: return replace(Recipe.default(changes.pop('arch', 'conv3'), **changes), dataset=dataset)
-    make = Recipe.paper if paper else Recipe.default
-    return make(**{'arch': 'conv3', 'dataset': dataset} | changes)
-
 # %% ../../nbs/api/26c_prune.ipynb #16c00013
 def _check_outputs(args, recipe, classes):
     "Raise `ValueError` if `--output_class` is not what follows from the data"
-    check_outputs(args.output_class, outputs_of(recipe, classes), f'{classes} classes, partition {recipe.partition}')
+    why = f'{classes} classes, partition {recipe.partition}'
+    check_outputs(args.output_class, outputs_of(recipe, classes), why)
 
 def _preview(args, folder, recipe, match, own):
     "What would be pruned; raise `ValueError` if that is known to be impossible"
@@ -173,7 +192,8 @@ def _row(record):
     row = {'cycle': str(record.cycle), 'sparsity': percent(record.sparsity)}
     overlap = record.agreement
     if overlap: row['overlap (chance)'] = f'{overlap.all:.3f}  ({overlap.chance:.3f})'
-    row |= {heading: percent(accuracy) for heading, accuracy in _accuracies(record.partitions).items()}
+    accuracies = _accuracies(record.partitions)
+    row |= {heading: percent(accuracy) for heading, accuracy in accuracies.items()}
     row['valid ticket'] = percent(record.ticket.valid_accuracy) if record.ticket else ''
     row['seconds'] = f'{record.seconds:.1f}'
     return row
@@ -182,26 +202,31 @@ def _row(record):
 def _speed(p, folder, last):
     "Latency and throughput of the trained ticket, if it is sparse enough to be worth it"
     if 'models' not in last.files or last.sparsity <= .8: return {}
-    return measured_speed(folder.model(last.cycle, normalise=False), folder.ticket(last.cycle).mask, p.dataset.shape)
-
-def _summary(args, p, folder, records):
-    "Label -> text"
-    last = records[-1]
-    lines = {'ticket': str(folder.file('tickets', last.cycle))}
-    if 'models' in last.files: lines['network'] = f"{folder.file('models', last.cycle)} (the ticket, trained)"
-    if last.partitions[0].engine != 'dense': lines |= {'engine': last.partitions[0].engine} | _speed(p, folder, last)
-    lines |= {'threads': f'{folder.threads}, stored with the run', 'report': str(folder.path/'report.html')}
-    further = _further(args, p, folder.path.name, last)
-    return lines | {'continue with': further} if further else lines
+    net, mask = folder.model(last.cycle, normalise=False), folder.ticket(last.cycle).mask
+    return measured_speed(net, mask, p.dataset.shape)
 
 def _further(args, p, name, last):
-    "The command that takes the run further, or why none can; empty if a match or one shot is at its end"
+    "The command that takes the run further, or why none can; empty where nothing is left to do"
     ending = collapse_of(last)
     if ending: return f'nothing: {ending}'
     if p.recipe.match or args.one_shot: return ''
     target = round(1 - (1 - last.sparsity)/2, 4)
     reach, _ = max_sparsity(p.prunable, p.recipe.rates)
-    return resume_command('colt-prune', args, name, '--sparsity', str(target)) if target < reach else ''
+    if target >= reach: return ''
+    return resume_command('colt-prune', args, name, '--sparsity', str(target))
+
+def _summary(args, p, folder, records):
+    "Label -> text"
+    last = records[-1]
+    lines = {'ticket': str(folder.file('tickets', last.cycle))}
+    if 'models' in last.files:
+        lines['network'] = f"{folder.file('models', last.cycle)} (the ticket, trained)"
+    engine = last.partitions[0].engine
+    if engine != 'dense': lines |= {'engine': engine} | _speed(p, folder, last)
+    lines['threads'] = f'{folder.threads}, stored with the run'
+    lines['report'] = str(folder.path/'report.html')
+    further = _further(args, p, folder.path.name, last)
+    return lines | {'continue with': further} if further else lines
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00022
 def _prune_seeds(terminal, args, own):
@@ -211,6 +236,26 @@ def _prune_seeds(terminal, args, own):
     if args.dry_run: terminal.console.print(f'{first}\n{next_steps(args, jobs)}')
     else: run_seeds(terminal, args, jobs)
 
+def _dry_run(args, folder, recipe, match, own, standing):
+    "What would be pruned, and where it would be written"
+    lines = [_preview(args, folder, recipe, match, own)]
+    lines += next_step(args, folder, recipe.dataset, standing)
+    if own.net: lines.append(f'(this has run {args.net.rpartition(":")[0]}, and nothing else)')
+    return '\n'.join(lines)
+
+def _run(terminal, args, p, folder, records, standing):
+    "Execute the run, with a table; print the summary"
+    say = terminal.console.print
+    if not standing:
+        check_folder(folder.path)
+        say(opening(p, folder.path))
+    n = share_out(terminal.console, args, p, folder.threads if standing else None)
+    with executor(args, n) as train:
+        train_all = partial(execute, train=train)
+        run = execute_with_table(terminal, args, p, folder, records, _row, train_all)
+    say('\n' + '\n'.join([*card_lines(run), '']))
+    for label, text in _summary(args, p, run, records).items(): say(f'{label:<15}{text}')
+
 def _prune(terminal, args):
     check_flags(args)
     own = asked_own(args)
@@ -219,22 +264,12 @@ def _prune(terminal, args):
     folder = asked_folder(args, recipe.name)
     records = records_in(args, folder, recipe)
     standing = run_standing(folder, records, recipe, match)
-    say = terminal.console.print
     if args.dry_run:
-        lines = next_step(args, folder, recipe.dataset, standing)
-        if own.net: lines.append(f'(this has run {args.net.rpartition(":")[0]}, and nothing else)')
-        return say('\n'.join([_preview(args, folder, recipe, match, own), *lines]))
+        return terminal.console.print(_dry_run(args, folder, recipe, match, own, standing))
     check_free(args, folder, standing)
     p = plan_at(recipe, own.origin(args.data or 'data'), match, own.net)
     _check_outputs(args, recipe, len(p.dataset.classes))
-    if not standing:
-        check_folder(folder.path)
-        say(opening(p, folder.path))
-    n = share_out(terminal.console, args, p, folder.threads if standing else None)
-    with executor(args, n) as train:
-        run = execute_with_table(terminal, args, p, folder, records, _row, partial(execute, train=train))
-    say('\n' + '\n'.join([*card_lines(run), '']))
-    for label, text in _summary(args, p, run, records).items(): say(f'{label:<15}{text}')
+    _run(terminal, args, p, folder, records, standing)
 
 def colt_prune(
     argv:list[str]|None=None, # the flags; by default those of the process

@@ -81,8 +81,9 @@ _RUN_FLAGS = (
     Flag('--gpu', 'N', 'train on CUDA device N; the same as --device cuda:N'),
     Flag('--device', 'WORD', 'cpu, cuda, cuda:N, mps or auto (default: auto)'),
     Flag('--threads', 'N',
-         'number of processor threads; the last bits of the weights depend on it, so it is stored with '
-         'the run (default: from the size of the network and the processors that are idle at the start)'),
+         'number of processor threads; the last bits of the weights depend on it, '
+         'so it is stored with the run (default: from the size of the network '
+         'and the processors that are idle at the start)'),
     Flag('--output_class', 'N',
          'number of outputs of the networks; it follows from the data, and any other N is an error'))
 
@@ -96,7 +97,7 @@ def add_run_flags(
 
 # %% ../../nbs/api/26b_training.ipynb #16b00015
 def _asked_device(args):
-    "The device that the flags ask for, empty if they ask for none; raise `ValueError` if it is not here"
+    "The device that the flags ask for, if they do; raise `ValueError` if it is not here"
     if args.gpu is not None and args.device:
         raise ValueError(f'--gpu {args.gpu} and --device {args.device}: give one of them')
     name = args.device or '' if args.gpu is None else f'cuda:{args.gpu}'
@@ -179,7 +180,8 @@ def check_free(
 ):
     "Raise `ValueError` if a run would be overwritten"
     if standing and not args.resume:
-        raise ValueError(f"'{folder.path}' {standing.state}. Nothing is overwritten: {_ways(standing)}")
+        raise ValueError(f"'{folder.path}' {standing.state}. "
+                         f'Nothing is overwritten: {_ways(standing)}')
 
 # %% ../../nbs/api/26b_training.ipynb #16b00023
 def next_step(
@@ -195,7 +197,8 @@ def next_step(
     data = args.data or 'data'
     megabytes = to_download(dataset, data)
     lines = [f"would download {dataset}, {megabytes} MB, into '{data}'"] if megabytes else []
-    if standing: return [*lines, f'would resume {folder.path} at {standing.next}: it {standing.state}']
+    if standing:
+        return [*lines, f'would resume {folder.path} at {standing.next}: it {standing.state}']
     check_folder(folder.path)
     return [*lines, f'would write {folder.path}']
 
@@ -227,6 +230,7 @@ def _has_report(folder):
     report, lines = folder.path/'report.html', folder.path/'cycles.jsonl'
     return report.is_file() and report.stat().st_mtime_ns >= lines.stat().st_mtime_ns
 
+# %% ../../nbs/api/26b_training.ipynb #26bb0002
 _FINISHED = "nothing was trained: the run in '{}' is finished"
 _KEY = ('valid: accuracy on validation images; test: accuracy on test images; '
         'sparsity: the pruned share of the weights that may be pruned')
@@ -240,7 +244,7 @@ def execute_with_table(
     row:Callable[[Record], dict[str, str]], # a line of the table: heading -> text
     work:Callable[..., Iterator[Record]], # `execute` or `execute_transfer`
 ) -> RunFolder: # of the run
-    "Start or resume a run; print a line and write a report for each cycle. Errors as in `create_run`"
+    "Start or resume a run; for each cycle, print a line and write a report. Errors as in `create_run`"
     table, known = Table(terminal.console), len(records)
     terminal.console.print(_KEY)
     with progress_bar(terminal.console, plan) as report:
@@ -250,7 +254,8 @@ def execute_with_table(
         for record in records: table.add(row(record))
         for record in work(plan, run, report):
             table.add(row(record))
-            records[:] = [r for r in records if r.cycle < record.cycle] + [record] # the last one may be done again
+            before = [r for r in records if r.cycle < record.cycle] # the last one may be done again
+            records[:] = [*before, record]
             write_report(run)
     if args.resume and len(records) == known: terminal.console.print(_FINISHED.format(run.path))
     if records and not _has_report(run): write_report(run)
@@ -259,7 +264,10 @@ def execute_with_table(
 # %% ../../nbs/api/26b_training.ipynb #26b00002
 def _accuracy_line(measured, name):
     "A test accuracy, its interval, and how the ticket compares"
-    ends = f" [{percent(measured.interval[0])} to {percent(measured.interval[1])}]" if measured.interval else ''
+    ends = ''
+    if measured.interval:
+        low, high = map(percent, measured.interval)
+        ends = f' [{low} to {high}]'
     if not measured.against: compared = ''
     elif measured.against in ('higher', 'lower'): compared = f': the ticket is {measured.against}'
     else: compared = f': {measured.against}'
@@ -276,6 +284,8 @@ def card_lines(
     if card.measured: lines += ['', f'test accuracy, of {card.ticket}']
     lines += [_accuracy_line(measured, name_of(measured.what)) for measured in card.measured]
     if card.test: lines.append(card.test.replace('\u00a0', ' '))
-    facts = [f'{fact.label:<25}{fact.value}' + (f' ({fact.note})' if fact.note else '')
-             for fact in [*card.found, *card.cost]]
-    return [*lines, '', *facts]
+    lines.append('')
+    for fact in [*card.found, *card.cost]:
+        note = f' ({fact.note})' if fact.note else ''
+        lines.append(f'{fact.label:<25}{fact.value}{note}')
+    return lines

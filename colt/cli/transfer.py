@@ -10,15 +10,13 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from .command import Flag, add_flags, command_parser, run_command
-from .training import (
-    add_run_flags, add_settings, asked_folder, asked_settings, card_lines, check_flags, check_free,
-    check_outputs, execute_with_table, next_step, records_in)
+from .training import add_run_flags, add_settings, asked_folder, asked_settings, card_lines
+from .training import check_flags, check_free, check_outputs, execute_with_table, next_step, records_in
 from ..partition import classes_of
 from ..recipe import Recipe
 from ..records import RunFolder
-from ..resume import (
-    TRAINING, classes_and_shape, find_run, kept_run, resumed_transfer, the_run_with,
-    transfer_recipe, transfer_standing)
+from ..resume import TRAINING, classes_and_shape, find_run, kept_run, resumed_transfer
+from ..resume import the_run_with, transfer_recipe, transfer_standing
 from ..transfer import network_for
 from ..transfers import check_transferable, choose_tickets, execute_transfer, plan_transfer
 from ..wording import count_of, percent, shown
@@ -39,16 +37,19 @@ _TICKETS = (
 _LEARNED = (
     Flag('--dataset2', 'WORD', "the data set (default: the run's)"),
     Flag('--part2', 'WORD',
-         'its classes: full, A or B (one of as many partitions as the run has), or a range such as 0-4 '
-         '(default: full)', 'full'),
+         'its classes: full, A or B (one of as many partitions as the run has), '
+         'or a range such as 0-4 (default: full)', 'full'),
     Flag('--adapt', 'WORD',
-         "where the images have another shape: images, to bring them to the tickets' shape; stem, to take them "
-         'as they are, with a fresh first layer where that is needed (default: images)', 'images'))
+         "where the images have another shape: images, to bring them to the tickets' shape; "
+         'stem, to take them as they are, with a fresh first layer where that is needed (default: images)',
+         'images'))
 
+# %% ../../nbs/api/26d_transfer.ipynb #26dd0002
 _AS_IN_RUN = 'as in the run'
+_OF_OPTIMIZER = 'lr', 'weight_decay'
 _DEFAULTS = { # setting -> what help says of its default
     **dict.fromkeys(TRAINING, f'{_AS_IN_RUN}; for another data set, as in colt-prune'),
-    **dict.fromkeys(('lr', 'weight_decay'), f'{_AS_IN_RUN}; for another data set or optimizer, as in colt-prune'),
+    **dict.fromkeys(_OF_OPTIMIZER, f'{_AS_IN_RUN}; for another data set or optimizer, as in colt-prune'),
     **dict.fromkeys(('seed', 'valid', 'skip_corrupt', 'precision', 'engine'), _AS_IN_RUN),
     'controls': 'none'}
 
@@ -56,7 +57,8 @@ def transfer_parser() -> ArgumentParser:
     "All flags of `colt-transfer`"
     what = ('Train the tickets of a run on other images, on some of the classes, or with another optimizer. '
             'The table shows validation and test accuracies.')
-    p = command_parser('colt-transfer', what, 'colt-transfer --from first --dataset2 fashionmnist --optimizer sgd')
+    example = 'colt-transfer --from first --dataset2 fashionmnist --optimizer sgd'
+    p = command_parser('colt-transfer', what, example)
     add_flags(p.add_argument_group('the tickets'), _TICKETS)
     add_flags(p.add_argument_group('what they are trained on'), _LEARNED)
     add_run_flags(p)
@@ -65,7 +67,7 @@ def transfer_parser() -> ArgumentParser:
 
 # %% ../../nbs/api/26d_transfer.ipynb #16d00009
 def _source(args):
-    "The run that the flags name or describe; raise `ValueError` if they name none, or contradict it"
+    "The run that the flags name or describe; raise `ValueError` for none, or a contradiction"
     name = getattr(args, 'from')
     described = dict(dataset=args.dataset1, arch=args.arch_type, prune_type=args.prune_type)
     source = find_run(args.out, name) if name else the_run_with(args.out, **described)
@@ -82,16 +84,16 @@ def _check_description(args, source):
     true = dict(arch_type=was.arch, prune_type=was.prune_type, dataset1=was.dataset, bias=was.bias)
     for flag, value in true.items():
         asked = getattr(args, flag)
-        if asked not in (None, value):
-            raise ValueError(f"--{flag} {shown(asked)}: the tickets of '{source.path}' were found "
-                             f'with {flag} {shown(value)}; leave it out')
+        if asked in (None, value): continue
+        raise ValueError(f"--{flag} {shown(asked)}: the tickets of '{source.path}' were found "
+                         f'with {flag} {shown(value)}; leave it out')
 
 # %% ../../nbs/api/26d_transfer.ipynb #16d00012
 _FIXED = 'from dataset1 dataset2 part1 part2 cycle adapt sparsity arch_type prune_type'.split()
 
 def asked_transfer(
     args:Namespace,
-) -> tuple[RunFolder, Recipe, dict[str, Any]]: # the run, how its tickets are trained; the rest as for `choose_tickets`
+) -> tuple[RunFolder, Recipe, dict[str, Any]]: # the run, how to train; the rest as for `choose_tickets`
     "The transfer that the flags ask for; raise `ValueError` for a mistake in them"
     given = asked_settings(args, _DEFAULTS)
     if args.resume and args.name:
@@ -110,8 +112,8 @@ def _check_unchanged(args):
     "Raise `ValueError` for a flag that a resumed transfer can't change"
     usual = transfer_parser()
     for flag in _FIXED:
-        if getattr(args, flag) != usual.get_default(flag):
-            raise ValueError(f'--{flag}: a transfer that is resumed can not change it; leave it out')
+        if getattr(args, flag) == usual.get_default(flag): continue
+        raise ValueError(f'--{flag}: a transfer that is resumed can not change it; leave it out')
 
 # %% ../../nbs/api/26d_transfer.ipynb #16d00013
 def _description(chosen):
@@ -126,19 +128,20 @@ def _row(record):
     row = {'cycle': str(record.cycle), 'sparsity': percent(record.sparsity)}
     row['valid ticket'] = percent(record.ticket.valid_accuracy)
     row['test ticket'] = percent(record.ticket.test_accuracy)
-    row |= {f'test {name}': percent(control.test_accuracy) for name, control in record.controls.items()}
+    for name, control in record.controls.items(): row[f'test {name}'] = percent(control.test_accuracy)
     row['seconds'] = f'{record.seconds:.1f}'
     return row
 
 # %% ../../nbs/api/26d_transfer.ipynb #16d00016
 def _choose_without_images(source, recipe, which):
-    "The tickets and the number of their outputs; raise `ValueError` if they can't be trained on these images"
+    "The tickets and the number of their outputs; raise `ValueError` if the images do not suit them"
     classes, shape = classes_and_shape(recipe.dataset, source)
     chosen = choose_tickets(source, recipe, classes, **which)
     outputs = len(classes_of(chosen.part2, classes))
     network_for(chosen.dense(), outputs, shape, recipe, chosen.adapt)
     return chosen, outputs
 
+# %% ../../nbs/api/26d_transfer.ipynb #26dd0004
 def _transfer(terminal, args):
     check_flags(args)
     source, recipe, which = asked_transfer(args)
@@ -146,8 +149,7 @@ def _transfer(terminal, args):
     else:
         chosen = plan_transfer(source, recipe, args.data or 'data', **which)
         outputs = len(chosen.partition.classes)
-    learned = f'{chosen.part2} of {chosen.recipe.dataset}'
-    check_outputs(args.output_class, outputs, f'classes {learned}')
+    check_outputs(args.output_class, outputs, f'classes {chosen.part2} of {chosen.recipe.dataset}')
     folder = asked_folder(args, chosen.name)
     records = records_in(args, folder, chosen.recipe, chosen.transfer)
     standing = transfer_standing(folder, records, chosen)
@@ -159,7 +161,8 @@ def _transfer(terminal, args):
     say(_description(chosen), style='bold')
     run = execute_with_table(terminal, args, chosen, folder, records, _row, execute_transfer)
     say('\n' + '\n'.join(card_lines(run)))
-    say(f"\n{'run':<10}{folder.path}\n{'report':<10}{folder.path/'report.html'}")
+    say(f"\n{'run':<10}{folder.path}")
+    say(f"{'report':<10}{folder.path/'report.html'}")
 
 def colt_transfer(
     argv:list[str]|None=None, # the flags; by default those of the process

@@ -15,7 +15,7 @@ MIN_SEEDS = 3 # fewer have no interval
 
 def interval(
     values:Sequence[float], # one for each seed, at least one
-) -> tuple[float, float|None]: # the mean, and half the width of its interval; None for fewer than `MIN_SEEDS`
+) -> tuple[float, float|None]: # the mean, and half the width of its interval (None: too few seeds)
     "Mean and 95 % interval (Student's t)"
     from scipy.stats import sem, t
     mean = sum(values)/len(values)
@@ -35,7 +35,7 @@ def _welch(first, second):
 def difference(
     a:dict[int, float], # seed -> value
     b:dict[int, float], # the same for the group that `a` is compared with
-) -> tuple[float, float|None]: # mean of a - b, and half the width of its interval; None if there are too few seeds
+) -> tuple[float, float|None]: # mean of a - b, and half the width of its interval (None: too few seeds)
     "How far the mean of `a` is above the mean of `b`"
     if a.keys() == b.keys(): return interval([a[seed] - b[seed] for seed in a])
     first, second = list(a.values()), list(b.values())
@@ -47,7 +47,7 @@ def difference(
 def is_significant(
     mean:float, # as `difference` returns it
     half:float|None, # the same
-) -> bool: # False if all seeds differ by exactly the same number: with few test images that happens by chance
+) -> bool: # False if all seeds differ by exactly the same number, as they may with few test images
     "Whether the interval of a difference leaves out zero"
     return half is not None and abs(mean) > half >= 1e-9
 
@@ -80,11 +80,11 @@ def paired_verdict(
     correct_a:Sequence[bool], # for each test image, whether the first network is right
     correct_b:Sequence[bool], # the same images for the second one
 ) -> tuple[str, float]: # as in `verdict`, of the first against the second; and the p-value
-    "Compare two networks on the same test images (McNemar's exact test); raise `ValueError` for other images"
+    "Compare two networks on the same test images by McNemar's exact test"
     from scipy.stats import binomtest
     if len(correct_a) != len(correct_b):
-        raise ValueError(f'paired_verdict: {len(correct_a)} and {len(correct_b)} images; test both networks on '
-                         'the same')
+        raise ValueError(f'paired_verdict: {len(correct_a)} and {len(correct_b)} images; '
+                         'test both networks on the same')
     only_a = sum(bool(a) and not b for a, b in zip(correct_a, correct_b))
     only_b = sum(bool(b) and not a for a, b in zip(correct_a, correct_b))
     p = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.
@@ -98,5 +98,6 @@ def unpaired_verdict(
 ) -> tuple[str, float]: # as `paired_verdict`
     "Compare two networks by their numbers of correct answers (Fisher's exact test)"
     from scipy.stats import fisher_exact
-    p = float(fisher_exact([[correct_a, images - correct_a], [correct_b, images - correct_b]]).pvalue)
+    table = [[correct, images - correct] for correct in (correct_a, correct_b)]
+    p = float(fisher_exact(table).pvalue)
     return _in_words(correct_a - correct_b, p), p

@@ -17,7 +17,7 @@ from ..records import Record, RunFolder
 
 # %% ../../nbs/api/23b_replicates.ipynb #86121ab5
 def _source(run):
-    "The run whose tickets a transfer trains; None if it is missing, or if the run is not a transfer"
+    "The run whose tickets a transfer trains; None if it is missing, or for another run"
     if not run.transfer: return None
     place = Path(run.transfer['from'])
     for folder in (RunFolder(place), RunFolder(run.path.resolve().parent/place.name)):
@@ -43,7 +43,8 @@ def _transfer_settings(run):
     settings = {name: run.transfer[name] for name in ('part1', 'part2', 'adapt', 'from', 'cycles')}
     source, own = _source(run), run.recipe.seed
     if source: settings['from'] = _settings(source)
-    if settings['cycles'] == list(range(len(settings['cycles']))): settings['cycles'] = 'all'
+    cycles = settings['cycles']
+    if cycles == [*range(len(cycles))]: settings['cycles'] = 'all'
     settings['seed'] = '' if own == _seed(run) else own
     return settings
 
@@ -73,7 +74,7 @@ def _method(settings):
 
 # %% ../../nbs/api/23b_replicates.ipynb #ea30eb9c
 def _flatten(settings, above=''):
-    "Path -> value, with `lr` for a setting, and `match: lr` for the same of the run that is followed"
+    "Path -> value: `lr` for a setting, `match: lr` for the same of the run that is followed"
     found: dict[str, Any] = {}
     for name, value in settings.items():
         path = above + name
@@ -83,14 +84,14 @@ def _flatten(settings, above=''):
 
 # %% ../../nbs/api/23b_replicates.ipynb #066defdb
 def _differing(groups):
-    "Path of each setting in which the groups are not alike -> its value in each; empty where there is none"
+    "Path of each setting in which the groups differ -> its value in each; empty where there is none"
     flat = [_flatten(settings) for settings in groups]
     found = {}
     for path in dict.fromkeys(path for settings in flat for path in settings):
-        values = [settings.get(path, '') for settings in flat]
+        values = compared = [settings.get(path, '') for settings in flat]
         of_another_run = ': ' in path
-        compared = [settings[path] for settings in flat if path in settings] if of_another_run else values
-        if len({str(value) for value in compared}) > 1: found[path] = values
+        if of_another_run: compared = [settings[path] for settings in flat if path in settings]
+        if len({*map(str, compared)}) > 1: found[path] = values
     return found
 
 def differences(
@@ -105,8 +106,8 @@ _PHRASES: dict[str, Callable[..., str]] = {
     'partition': lambda n: '1 partition' if n == 1 else f'{n} partitions',
     'partition_by': lambda how: 'random partitions' if how == 'random' else 'partitions by class',
     'part1': lambda partition: f'mask of partition {partition}' if partition else 'mask of the run',
-    'cycles': lambda numbers: 'all cycles' if numbers == 'all' else f"only cycle {', '.join(map(str, numbers))}",
-    'seed': lambda seed: "trained with the run's seed" if seed == '' else f'trained with seed {seed}',
+    'cycles': lambda which: 'all cycles' if which == 'all' else f"only cycle {', '.join(map(str, which))}",
+    'seed': lambda n: "trained with the run's seed" if n == '' else f'trained with seed {n}',
     'from': lambda source: f'from {Path(source).name}'}
 
 def _in_words(path, value):
@@ -131,8 +132,8 @@ def _fewest(words, others):
 # %% ../../nbs/api/23b_replicates.ipynb #8e0274a4
 def _distinguish(groups):
     "For each group, the settings that distinguish it from all others, in words"
-    differing = _differing(groups)
-    words = [[_in_words(path, values[i]) for path, values in differing.items()] for i in range(len(groups))]
+    differing = _differing(groups).items()
+    words = [[_in_words(path, values[i]) for path, values in differing] for i in range(len(groups))]
     chosen = [_fewest(own, words[:i] + words[i + 1:]) for i, own in enumerate(words)]
     long = [own for own in chosen if len(own) > 2]
     if len(long) == 1: long[0].clear() # the only one that needs many: it has nothing special
@@ -156,7 +157,7 @@ def _names(settings, runs):
 
 # %% ../../nbs/api/23b_replicates.ipynb #9bd88a07
 def _tested_on(run):
-    "What a run was tested on: data set, its classes, fingerprint of the images (None in early runs), classes tested"
+    "What a run was tested on: data set, classes, fingerprint of the images (early runs: None), classes tested"
     about = run.about()
     classes = about['data']['classes']
     partition = (run.transfer or {}).get('part2') or f'0-{len(classes) - 1}'
@@ -180,13 +181,14 @@ def group_replicates(
 ) -> list[Replicates]:
     """Sort runs into groups
 
-    Raise `ValueError` for no runs, a run without a finished cycle, a run that is given twice, or different test images.
+    Raise `ValueError` for none, one without a finished cycle, one given twice, or other test images.
     """
     if not runs: raise ValueError('compare: no runs; name the folders of one or more')
     settings: list[dict[str, Any]] = []
     groups: list[dict[int, RunFolder]] = [] # for each of these settings: seed -> run
     for run in runs:
-        if not run.records(): raise ValueError(f"'{run.path}' has no finished cycle, so there is nothing to compare")
+        if not run.records():
+            raise ValueError(f"'{run.path}' has no finished cycle, so there is nothing to compare")
         _check_data(runs[0], run)
         own, seed = _settings(run), _seed(run)
         if own not in settings:
@@ -198,4 +200,5 @@ def group_replicates(
                              'settings and seed are equal; leave one out')
         group[seed] = run
     names = _names(settings, [next(iter(group.values())) for group in groups])
-    return [Replicates(name, tuple(group[seed] for seed in sorted(group))) for name, group in zip(names, groups)]
+    by_seed = [tuple(group[seed] for seed in sorted(group)) for group in groups]
+    return [Replicates(name, runs) for name, runs in zip(names, by_seed)]

@@ -9,6 +9,7 @@ __all__ = ['DATASETS', 'SIZES', 'Source', 'size_of', 'to_download', 'split', 'lo
 import os, re, warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,10 @@ class Source:
 
 # %% ../../nbs/api/00_data.ipynb #ed34520e
 def _read_digits(folder):
-    from sklearn.datasets import load_digits
-    found = load_digits()
-    return [from_arrays(found.images/16, found.target)]
+    "From the file that scikit-learn brings: its import would take a second"
+    file = distribution('scikit-learn').locate_file('sklearn/datasets/data/digits.csv.gz')
+    rows = np.loadtxt(str(file), delimiter=',')
+    return [from_arrays(rows[:, :-1].reshape(-1, 8, 8)/16, rows[:, -1].astype(int))]
 
 _idx = ('t*-images-idx3-ubyte*',)
 _imagenet_places = 'imagenet', 'ILSVRC2012', 'ILSVRC/Data/CLS-LOC', '.'
@@ -110,13 +112,15 @@ def to_download(
 
 # %% ../../nbs/api/00_data.ipynb #64b11fd6
 def _find(name, root):
-    "The folder of the data set, None for one that has no files; raise `ValueError` or `ConnectionError`"
+    "The folder of the data set, None if it has no files; raise `ValueError` or `ConnectionError`"
     source = DATASETS[name]
     folder, archive = source.find(root), root/source.archive
     if folder or not source.places: return folder
     if source.torchvision: download(source.torchvision, root)
     elif archive.is_file(): unpack(archive, root/source.places[0])
-    else: raise ValueError(f"{name} is not under '{root}': {source.by_hand}, it is not downloaded by itself")
+    else:
+        raise ValueError(f"{name} is not under '{root}': {source.by_hand}, "
+                         'it is not downloaded by itself')
     return source.find(root)
 
 # %% ../../nbs/api/00_data.ipynb #8d48730f
@@ -152,15 +156,18 @@ def _check_classes(
     name:str, # of the data set, for the message
     dataset:Dataset,
 ):
-    "Raise `ValueError` for fewer than two classes; warn of classes without images for training, validation or test"
+    "Raise `ValueError` for fewer than two classes; warn of classes without images for a purpose"
     found, n = [], len(dataset.classes)
     if n < 2:
-        raise ValueError(f"{name}: there is only the class '{dataset.classes[0]}'; there must be two or more")
-    for purpose, images in ('training', dataset.train), ('validation', dataset.valid), ('test', dataset.test):
+        raise ValueError(f"{name}: there is only the class '{dataset.classes[0]}'; "
+                         'there must be two or more')
+    sets = {'training': dataset.train, 'validation': dataset.valid, 'test': dataset.test}
+    for purpose, images in sets.items():
         missing = np.setdiff1d(np.arange(n), images.y.numpy())
         names = list_some([dataset.classes[i] for i in missing])
         if names: found.append(f'{len(missing)} of {n} classes have no image for {purpose} ({names})')
-    if found: warnings.warn(f'{name}: {", ".join(found)}; collect more, or hold out another share', stacklevel=4)
+    if not found: return
+    warnings.warn(f'{name}: {", ".join(found)}; collect more, or hold out another share', stacklevel=4)
 
 # %% ../../nbs/api/00_data.ipynb #fa1f70a8
 def load(
@@ -168,11 +175,12 @@ def load(
     root:str|Path='data', # the folder that has the files, or receives them
     valid:float=.1, # share of the training images that is held out for validation, above 0 and below 1
     seed:int=0, # decides which images are held out
-    skip_corrupt:bool=False, # leave out pictures that can't be decoded; each of them is decoded once to find out
+    skip_corrupt:bool=False, # leave out pictures that can't be decoded; each is decoded to find out
 ) -> Dataset: # in memory; imagenet in files
     """Load a data set; raise `ValueError` if the name or a file is wrong or missing,
     `ConnectionError` if a download fails"""
-    if isinstance(root, Images): raise ValueError('load: these images are not split; `split(images)` makes a Dataset')
+    if isinstance(root, Images):
+        raise ValueError('load: these images are not split; `split(images)` makes a Dataset')
     _check_name(name)
     root = Path(root)
     if root.exists() and not root.is_dir():
@@ -187,7 +195,7 @@ def load(
 def name_of(
     data:Any, # as in `as_dataset`
 ) -> str: # letters, digits, `.`, `_` and `-`
-    "The name of a data set: one that `load` knows, that of a folder or of a class of data sets, or `own`"
+    "The name of a data set: one that `load` knows, that of a folder or of its class, or `own`"
     if isinstance(data, str) and data in DATASETS: return data
     while isinstance(data, Subset): data = data.dataset
     name = 'own'
@@ -198,22 +206,25 @@ def name_of(
 
 # %% ../../nbs/api/00_data.ipynb #da7a0f04
 def as_dataset(
-    data:Any, # a `Dataset`, `Images`, a pair of arrays (x, y), a data set of PyTorch, a folder, or a name for `load`
+    data:Any, # a `Dataset`, `Images`, arrays (x, y), a data set of PyTorch, a folder, a name for `load`
     valid:float=.1, # share of the training images that is held out for validation, above 0 and below 1
     seed:int=0, # decides which images are held out
     skip_corrupt:bool=False, # leave out pictures that can't be decoded
     root:str|Path='data', # folder of the data sets that `load` knows
 ) -> Dataset: # a `Dataset` as it is; all else is divided, unless its folders are
-    "Read images of any kind, and divide them; raise `ValueError` that says what they are and what is wrong"
+    "Read images of any kind, and divide them; raise `ValueError` that says what is wrong"
     if isinstance(data, Dataset): return data
-    name = name_of(data)
-    if isinstance(data, str) and data in DATASETS: return load(data, root, valid, seed, skip_corrupt)
-    if isinstance(data, str|os.PathLike): return _from_path(Path(data), name, valid, seed, skip_corrupt)
+    name, how = name_of(data), (valid, seed, skip_corrupt)
+    if isinstance(data, str) and data in DATASETS: return load(data, root, *how)
+    if isinstance(data, str|os.PathLike): return _from_path(Path(data), name, *how)
     return split(_as_images(data), None, valid, seed, name)
 
 # %% ../../nbs/api/00_data.ipynb #70d9708f
 def _as_images(data):
     if isinstance(data, Images): return data
+    if isinstance(data, tuple) and any(isinstance(part, TorchDataset) for part in data):
+        raise ValueError(f'as_dataset: this is a tuple of {len(data)} data sets; divide them yourself: '
+                         'split(from_dataset(train), from_dataset(test))')
     if isinstance(data, tuple) and len(data) == 2: return from_arrays(*data)
     return from_dataset(data)
 
@@ -221,8 +232,9 @@ def _as_images(data):
 def _from_path(path, name, valid, seed, skip_corrupt):
     "The data set of a folder, which may be divided already"
     if not path.is_dir():
-        raise ValueError(f"there is no folder '{path}', and no data set of this name; name a folder that has "
-                         f'a folder of pictures for each class, or one of {", ".join(DATASETS)}')
+        raise ValueError(f"there is no folder '{path}', and no data set of this name; "
+                         'name a folder that has a folder of pictures for each class, '
+                         f'or one of {", ".join(DATASETS)}')
     sets = read_split_folders(path, skip_corrupt)
     if not sets: return split(from_folder(path, skip_corrupt=skip_corrupt), None, valid, seed, name)
     if len(sets) == 2:

@@ -27,12 +27,13 @@ def _is_picture(name): return ending_of(name) in ENDINGS
 
 # %% ../../nbs/api/00e_folders.ipynb #1c79f778
 def _list_classes(folder, places, others=()):
-    "The pictures in each of the folders `places` within `folder`; raise `ValueError` if one of them has none"
+    "The pictures in each of the folders `places` within `folder`; raise `ValueError` if one has none"
     names = {place: _list_files(folder/place) for place in places}
     found = {place: [f'{place}/{n}' for n in names[place] if _is_picture(n)] for place in places}
     unread = [folder/place/n for place in places for n in names[place] if not _is_picture(n)]
     empty = [place for place in places if not found[place]]
-    if len(empty) == len(places) and any(path.is_dir() for path in unread): raise _no_classes(folder, places)
+    holds_folders = any(path.is_dir() for path in unread)
+    if len(empty) == len(places) and holds_folders: raise _no_classes(folder, places)
     _warn_of_others([*others, *unread])
     if empty: raise _no_pictures(folder, empty)
     return list(found.values())
@@ -42,20 +43,21 @@ def _no_classes(folder, places):
     "The folders hold folders: of classes, or of a collection that is divided in other words"
     names = ', '.join(name for names in _PURPOSES.values() for name in names)
     first = folder/places[0]
-    return ValueError(f"'{first}' has no pictures, but folders in it: if these are the classes, or train and test, "
-                      f"name '{first}'; if '{folder}' is divided already, the names of its folders "
-                      f'must be some of {names}')
+    return ValueError(f"'{first}' has no pictures, but folders in it: "
+                      f"if these are the classes, or train and test, name '{first}'; "
+                      f"if '{folder}' is divided already, the names of its folders must be some of {names}")
 
 def _no_pictures(folder, empty):
     path = folder/empty[0]
     wrong = 'has no pictures' if path.is_dir() else 'is missing'
-    more = f', and so for {len(empty) - 1:,} more ({list_some(empty[1:])})' if empty[1:] else ''
-    return ValueError(f"'{path}' {wrong}{more}; every class needs a folder with pictures ({' '.join(ENDINGS)}): "
+    others = empty[1:]
+    if others: wrong += f', and so for {len(others):,} more ({list_some(others)})'
+    return ValueError(f"'{path}' {wrong}; every class needs a folder with pictures ({' '.join(ENDINGS)}): "
                       'remove the folders of classes that are not used')
 
 # %% ../../nbs/api/00e_folders.ipynb #e0f01002
 def _warn_of_others(paths):
-    "Warn of pictures in no class folder, files with other endings, folders in class folders, and hidden ones"
+    "Warn of pictures in no class folder, other files, folders in class folders, and hidden folders"
     hidden = [path for path in paths if path.name[0] == '.']
     folders = [path for path in paths if path.is_dir() and path not in hidden]
     loose = [path for path in paths if not path.is_dir() and _is_picture(path.name)]
@@ -69,7 +71,8 @@ def _warn_of_others(paths):
     if folders: _warn_of('folder', folders, 'pictures are read from the class folders alone')
 
 def _warn_of(what, paths, why):
-    left_out = f'1 {what} was' if len(paths) == 1 else f'{len(paths):,} {what}s were'
+    n = len(paths)
+    left_out = f'1 {what} was' if n == 1 else f'{n:,} {what}s were'
     warnings.warn(f"{left_out} left out, because {why}; the first is '{paths[0]}'", stacklevel=5)
 
 # %% ../../nbs/api/00e_folders.ipynb #44f19e19
@@ -83,10 +86,11 @@ def _make_images(folder, found, classes, side):
 def _hidden_classes(folder):
     "The hidden folders that have pictures; Jupyter's own copies are none"
     hidden = [p for p in sorted(folder.iterdir()) if p.name[0] == '.' and p.is_dir()]
-    return [p for p in hidden if p.name != '.ipynb_checkpoints' and any(map(_is_picture, _list_files(p)))]
+    hidden = [p for p in hidden if p.name != '.ipynb_checkpoints']
+    return [p for p in hidden if any(map(_is_picture, _list_files(p)))]
 
 def _class_folders(path):
-    "The names of the class folders, and the paths of what else is in the folder; raise `ValueError` for none"
+    "The names of the class folders, and the paths of what else is there; raise `ValueError` for none"
     if not isinstance(path, str|os.PathLike):
         raise ValueError(f'from_folder: this is a {type(path).__name__}; pass the path of a folder')
     if not Path(path).is_dir():
@@ -100,27 +104,32 @@ def _class_folders(path):
 
 # %% ../../nbs/api/00e_folders.ipynb #ae4e4334
 def _check_side(side):
-    if isinstance(side, int|np.integer) and not isinstance(side, bool) and 1 <= side <= 4096: return int(side)
-    raise ValueError(f'from_folder: side is {side!r}; it must be a whole number of pixels from 1 to 4096')
+    is_whole = isinstance(side, int|np.integer) and not isinstance(side, bool)
+    if is_whole and 1 <= side <= 4096: return int(side)
+    raise ValueError(f'from_folder: side is {side!r}; '
+                     'it must be a whole number of pixels from 1 to 4096')
 
 # %% ../../nbs/api/00e_folders.ipynb #e0f01007
-_PURPOSES = {'train': ('train', 'training'), 'valid': ('val', 'valid', 'validation'), 'test': ('test', 'testing')}
+_PURPOSES = {
+    'train': ('train', 'training'), 'valid': ('val', 'valid', 'validation'), 'test': ('test', 'testing')}
 
 def split_folders(
     path:str|Path, # a folder
 ) -> dict[str, Path]: # some of `train`, `valid` and `test` -> the folder of class folders
-    "The folders of a collection that is divided already; empty if `path` has other folders, or no `train`"
+    "The folders of a collection that is divided already; empty for other folders, or no `train`"
     folders = [p for p in Path(path).iterdir() if p.is_dir() and p.name[0] != '.']
     purpose = {name: purpose for purpose, names in _PURPOSES.items() for name in names}
     found = {purpose.get(p.name.lower(), ''): p for p in folders}
-    divided = 1 < len(folders) == len(found) and 'train' in found and '' not in found
-    return {purpose: found[purpose] for purpose in _PURPOSES if purpose in found} if divided else {}
+    is_divided = 1 < len(folders) == len(found) and 'train' in found and '' not in found
+    if not is_divided: return {}
+    return {purpose: found[purpose] for purpose in _PURPOSES if purpose in found}
 
 # %% ../../nbs/api/00e_folders.ipynb #85cc72a0
 def _is_split(path):
     folders = list(split_folders(path).values())
     names = list_some([folder.name for folder in folders])
-    return ValueError(f"'{path}' is divided into {names}; these are no classes, so read one after the other: "
+    return ValueError(f"'{path}' is divided into {names}; these are no classes, "
+                      'so read one after the other: '
                       f"split(from_folder('{folders[0]}'), from_folder('{folders[-1]}'))")
 
 # %% ../../nbs/api/00e_folders.ipynb #95f7f39c
@@ -140,7 +149,8 @@ def from_folder(
     if split_folders(path): raise _is_split(path)
     images = _make_images(path, _list_classes(Path(path), classes, others), classes, side)
     if skip_corrupt: images, = drop_corrupt([images])
-    if not len(images): raise ValueError(f"'{path}' has no picture that can be decoded; copy it again")
+    if not len(images):
+        raise ValueError(f"'{path}' has no picture that can be decoded; copy it again")
     return in_memory(images) if memory else images
 
 # %% ../../nbs/api/00e_folders.ipynb #ed63cfc1
@@ -154,13 +164,14 @@ def read_imagenet(
 
 # %% ../../nbs/api/00e_folders.ipynb #586a2411
 def _check_same_classes(folder, sets):
-    "Raise `ValueError` if one of `sets`, by the names of their folders, has other classes than the first"
+    "Raise `ValueError` if one of `sets` (name of the folder -> images) has other classes than the first"
     (first, train), *others = sets.items()
     for name, images in others:
-        unmatched = sorted(set(train.classes) ^ set(images.classes))
+        unmatched = sorted({*train.classes} ^ {*images.classes})
         if not unmatched: continue
         only = first if unmatched[0] in train.classes else name
-        more = f', and {len(unmatched) - 1:,} more are only in one of them' if unmatched[1:] else ''
+        n = len(unmatched) - 1
+        more = f', and {n:,} more are only in one of them' if n else ''
         raise ValueError(f"'{folder}': the class folder {unmatched[0]} is only in {only}{more}; "
                          f'{first} and {name} must have the same')
 
@@ -169,23 +180,24 @@ def read_split_folders(
     path:str|Path, # a folder for which `split_folders` finds some
     skip_corrupt:bool=False, # as in `from_folder`
 ) -> dict[str, Images]: # some of `train`, `valid` and `test` -> its images
-    "Read a collection that is divided already; raise `ValueError` if its folders have different classes"
+    "Read a collection that is divided already; raise `ValueError` if its folders differ in their classes"
     folders = split_folders(path)
     if not folders: return {}
-    sets = {purpose: from_folder(folder, skip_corrupt=skip_corrupt) for purpose, folder in folders.items()}
+    sets = {purpose: from_folder(f, skip_corrupt=skip_corrupt) for purpose, f in folders.items()}
     _check_same_classes(path, {folders[purpose].name: images for purpose, images in sets.items()})
     return sets
 
 # %% ../../nbs/api/00e_folders.ipynb #c9df8fee
-_MOST_ENTRIES, _MOST_DIRECTORY, _MOST_UNPACKED = 150_000, 2**25, 2**32 # Tiny ImageNet has 120,609 entries
+_MOST_ENTRIES = 150_000 # Tiny ImageNet has 120,609
+_MOST_DIRECTORY, _MOST_UNPACKED = 2**25, 2**32 # bytes
 
 class _ZipBytes(io.FileIO):
     "A zip file; `zipfile` reads its directory at once, and is not given one that is too large"
     def read(self, n=-1):
         if n > _MOST_DIRECTORY: raise zipfile.BadZipFile(f'its directory has {n:,} bytes')
         data = super().read(n)
-        entries = data.count(b'PK\1\2')
-        if entries > _MOST_ENTRIES: raise zipfile.BadZipFile(f'its directory has {entries:,} entries')
+        n = data.count(b'PK\1\2')
+        if n > _MOST_ENTRIES: raise zipfile.BadZipFile(f'its directory has {n:,} entries')
         return data
 
 # %% ../../nbs/api/00e_folders.ipynb #318e86b2
@@ -196,21 +208,24 @@ def _leads_elsewhere(entry):
 
 # %% ../../nbs/api/00e_folders.ipynb #a7e11d56
 def _check_entries(path, size, entries):
-    "Raise `ValueError` if an entry leads elsewhere or is packed in an unusual way, or all claim too much"
+    "Raise `ValueError` if an entry leads elsewhere or is packed in another way, or all claim too much"
     for entry in entries:
-        if _leads_elsewhere(entry):
-            raise ValueError(f"{path} has an entry '{entry.filename}' that leads out of its folder; it is not unpacked")
-        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError(f"{path} has an entry '{entry.filename}' that is not deflated; it is not unpacked")
+        wrong = ''
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED): wrong = 'is not deflated'
+        if _leads_elsewhere(entry): wrong = 'leads out of its folder'
+        if wrong:
+            raise ValueError(f"{path} has an entry '{entry.filename}' that {wrong}; it is not unpacked")
     claimed = sum(entry.file_size for entry in entries)
     check_claim(path, claimed, size)
     if claimed > _MOST_UNPACKED:
-        raise ValueError(f'{path} claims to contain {claimed:,} bytes; at most {_MOST_UNPACKED:,} are unpacked')
+        raise ValueError(f'{path} claims to contain {claimed:,} bytes; '
+                         f'at most {_MOST_UNPACKED:,} are unpacked')
 
 # %% ../../nbs/api/00e_folders.ipynb #fe7eeadc
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError,
             struct.error, UnicodeError, OverflowError)
-_NAMES = errno.EINVAL, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST # what a wrong entry causes
+# what a wrong entry causes
+_NAMES = errno.EINVAL, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST
 
 def unpack(
     path:Path, # a zip file
@@ -234,8 +249,9 @@ def _extract(packed, path, folder):
         packed.extractall(temporary)
         found = Path(temporary)/folder.name
         if not found.is_dir():
-            raise ValueError(f'{path} has no folder {folder.name} in it; it is another file under this name')
-        if not folder.exists(): found.rename(folder) # another process may have unpacked it meanwhile
+            raise ValueError(f'{path} has no folder {folder.name} in it; '
+                             'it is another file under this name')
+        if not folder.exists(): found.rename(folder) # another process may have unpacked it
 
 # %% ../../nbs/api/00e_folders.ipynb #cd9aecbb
 _MOST_TEXT = 2**23 # bytes: the largest, words.txt, has 2.7 MB
@@ -244,12 +260,13 @@ def _read_text(folder, name):
     "The text of a file; raise `ValueError` if it is missing or too large"
     path = find_file(folder, name)
     with open_regular(path) as (file, size):
-        if size > _MOST_TEXT: raise ValueError(f'{path} has {size:,} bytes; at most {_MOST_TEXT:,} are read')
+        if size > _MOST_TEXT:
+            raise ValueError(f'{path} has {size:,} bytes; at most {_MOST_TEXT:,} are read')
         return file.read(_MOST_TEXT).decode('utf-8', 'replace')
 
 # %% ../../nbs/api/00e_folders.ipynb #c0333802
 def _read_annotations(folder, pictures, wnids):
-    "For each class, the pictures that the list gives to it; raise `ValueError` for an unknown picture or class"
+    "For each class, the pictures that the list gives to it; raise `ValueError` for an unknown one"
     path = folder/'val_annotations.txt'
     found: dict[str, list[str]] = {wnid: [] for wnid in wnids}
     for line in _read_text(folder, path.name).splitlines():
@@ -266,7 +283,7 @@ def _read_annotations(folder, pictures, wnids):
 
 # %% ../../nbs/api/00e_folders.ipynb #e759ea31
 def _list_val(folder, wnids):
-    "The pictures of `val` by class: from one folder with a list, as distributed, or from class folders"
+    "The pictures of `val` by class: from one folder with a list, or from class folders"
     pictures = [name for name in _list_files(folder/'images') if _is_picture(name)]
     if pictures: return _read_annotations(folder, set(pictures), wnids)
     places = [f'{w}/images' if (folder/w/'images').is_dir() else w for w in wnids]
@@ -277,10 +294,13 @@ def _read_wnids(folder):
     "The sorted names of the class folders; raise `ValueError` for one that would lead elsewhere"
     wnids = sorted(set(_read_text(folder, 'wnids.txt').split()))
     wrong = [wnid for wnid in wnids if wnid == '..' or PureWindowsPath(wnid).name != wnid]
-    if wrong: raise ValueError(f"{folder/'wnids.txt'} has {list_some(wrong)}, which is not the name of a class folder")
-    unused = sorted(set(_list_files(folder/'train')) - set(wnids))
+    if wrong:
+        raise ValueError(f"{folder/'wnids.txt'} has {list_some(wrong)}, "
+                         'which is not the name of a class folder')
+    train = folder/'train'
+    unused = sorted({*_list_files(train)} - {*wnids})
     if unused:
-        warnings.warn(f"{folder/'train'} has {len(unused):,} folders or files that wnids.txt does not name; "
+        warnings.warn(f'{train} has {len(unused):,} folders or files that wnids.txt does not name; '
                       f'they are left out ({list_some(unused)})', stacklevel=4)
     return wnids
 
@@ -295,4 +315,5 @@ def read_tinyimagenet(
     classes = [words.get(w, w).split(',')[0].strip() for w in wnids]
     train, val = folder/'train', folder/'val'
     names = _list_classes(train, [f'{w}/images' for w in wnids])
-    return [_make_images(train, names, classes, 64), _make_images(val, _list_val(val, wnids), classes, 64)]
+    of_val = _list_val(val, wnids)
+    return [_make_images(train, names, classes, 64), _make_images(val, of_val, classes, 64)]

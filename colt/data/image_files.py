@@ -25,7 +25,7 @@ from .images import Images, list_some
 # %% ../../nbs/api/00c_image_files.ipynb #46223325
 def zoom_box(
     size:tuple[int, int], # width and height of the picture, in pixels
-    zoom:Sequence[float], # four numbers from 0 to 1: area, aspect ratio, distance from the left and from the top
+    zoom:Sequence[float], # four numbers from 0 to 1: area, aspect ratio, distance from left and top
 ) -> tuple[int, int, int, int]: # left, top, right, bottom, in pixels
     "The crop that `zoom` chooses: 8 % to 100 % of the area, 3:4 to 4:3, shrunk until it fits"
     full = np.array(size)
@@ -78,7 +78,7 @@ def regular_size(
 _ALWAYS, _PER_BYTE, _MOST = 25_000_000, 100, 89_478_485 # pixels; the last is Pillow's own limit
 
 def _check_header(picture, size):
-    "Raise `ValueError` if a picture claims more pixels than a file of `size` bytes can be expected to have"
+    "Raise `ValueError` if a picture claims more pixels than a file of `size` bytes may have"
     short, long = sorted(picture.size)
     shape = f'{picture.size[0]:,} × {picture.size[1]:,} pixels'
     copies = 4 if picture.format == 'WEBP' else 1
@@ -119,7 +119,7 @@ def _decode(path, channels=3):
 
 # %% ../../nbs/api/00c_image_files.ipynb #9cf0fcbc
 def _to_square(picture, side, zoom):
-    "Resize the crop that `zoom` chooses, or the middle if it is None; a picture of this size stays as it is"
+    "Resize the crop that `zoom` chooses, or the middle if None; a picture of this size stays as it is"
     from PIL.Image import Resampling
     if zoom is not None:
         crop = picture.crop(zoom_box(picture.size, zoom))
@@ -194,7 +194,7 @@ class _Worker:
 
 # %% ../../nbs/api/00c_image_files.ipynb #4658e30e
 def _call_in_workers(function, calls, n):
-    "Yield the results of `function` for `calls`, in order, from `n` processes; from this one if `n` is 0"
+    "Yield the results of `function` for `calls`, in order, from `n` processes; 0: from this one"
     context = 'fork' if n and sys.platform == 'linux' else None
     worker: Any = _Worker(function)
     try:
@@ -233,7 +233,8 @@ def to_device(
 ) -> Images: # `images` itself if they are files, too large, or there already
     "The same images in the memory of a device"
     if not isinstance(images.x, Tensor) or images.x.device == device: return images
-    if device.type == 'cuda' and images.x.nbytes > torch.cuda.mem_get_info(device)[0]/2: return images
+    is_large = device.type == 'cuda' and images.x.nbytes > torch.cuda.mem_get_info(device)[0]/2
+    if is_large: return images
     return replace(images, x=images.x.to(device), y=images.y.to(device))
 
 # %% ../../nbs/api/00c_image_files.ipynb #70cd334c

@@ -30,7 +30,8 @@ def _prefixed(where):
 def _as_numpy(value):
     "An array; raise `ValueError` if some of its values are masked"
     if isinstance(value, Tensor): return _from_tensor(value)
-    if np.ma.is_masked(value): raise ValueError('some values are masked; replace them, such as with `.filled(0)`')
+    if np.ma.is_masked(value):
+        raise ValueError('some values are masked; replace them, such as with `.filled(0)`')
     return np.asarray(value)
 
 # %% ../../nbs/api/00f_own.ipynb #f1b1178b
@@ -47,7 +48,8 @@ def _channels_first(x):
     way = ''
     if x.ndim == 2: way = '; reshape its rows'
     if x.ndim == 4 and x.shape[3] in (2, 4): way = '; leave out the alpha channel (x[..., :-1])'
-    raise ValueError(f'x is {x.shape}; it must be (n, h, w), (n, c, h, w) or (n, h, w, c), with c 1 or 3{way}')
+    raise ValueError(f'x is {x.shape}; it must be (n, h, w), (n, c, h, w) or (n, h, w, c), '
+                     f'with c 1 or 3{way}')
 
 # %% ../../nbs/api/00f_own.ipynb #0f0a000c
 def _as_bytes(x):
@@ -70,15 +72,16 @@ def _no_bytes(x, fits):
     way = 'divide by what white is (divide by 255 for bytes)'
     if x.min() < 0: way = 'these seem to be standardised; pass them as they were before'
     if not np.isfinite(x).all(): way = 'some are not finite'
-    return ValueError(f'{name} goes from {x[i].min():g} to {x[i].max():g}, but floats must go from 0 to 1: {way}')
+    low, high = x[i].min(), x[i].max()
+    return ValueError(f'{name} goes from {low:g} to {high:g}, but floats must go from 0 to 1: {way}')
 
 # %% ../../nbs/api/00f_own.ipynb #81106ad6
 def _picture_bytes(picture):
     "A picture as uint8 (c, h, w)"
     if hasattr(picture, 'convert') and hasattr(picture, 'mode'): picture = _grey_or_color(picture)
     x = _as_numpy(picture)
-    fits = x.ndim == 2 or (x.ndim == 3 and {x.shape[0], x.shape[2]} & {1, 3})
-    if not fits:
+    has_channels = x.ndim == 3 and {x.shape[0], x.shape[2]} & {1, 3}
+    if x.ndim != 2 and not has_channels:
         raise ValueError(f'the picture is a {type(picture).__name__} of shape {x.shape}; '
                          'it must be (h, w), (c, h, w) or (h, w, c), with c 1 or 3')
     return np.array(_as_bytes(_channels_first(x[None]))[0], order='C')
@@ -128,8 +131,8 @@ def _as_labels(y):
 # %% ../../nbs/api/00f_own.ipynb #51cba4e3
 def _no_numbers(labels):
     "An error that names the first label that is no number"
-    wrong = (i for i, label in enumerate(labels) if not isinstance(label, int|float) or abs(label) >= 2**63)
-    i = next(wrong, 0)
+    def is_wrong(label): return not isinstance(label, int|float) or abs(label) >= 2**63
+    i = next((i for i, label in enumerate(labels) if is_wrong(label)), 0)
     return ValueError(f'label {i} is {labels[i]!r:.50}; labels are whole numbers '
                       '(`classes, y = numpy.unique(names, return_inverse=True)` numbers names)')
 
@@ -151,7 +154,7 @@ def _from_one_hot(y):
 
 # %% ../../nbs/api/00f_own.ipynb #0f0a0011
 def _number_classes(y):
-    "The numbers from 0 to the highest label as names; raise `ValueError` if one of them has no image"
+    "The numbers from 0 to the highest label as names; raise `ValueError` if one has no image"
     found = np.unique(y)
     gaps = np.flatnonzero(found != np.arange(len(found)))
     if not len(gaps): return tuple(map(str, range(len(found))))
@@ -166,31 +169,36 @@ def _class_names(classes):
 
 # %% ../../nbs/api/00f_own.ipynb #e4e1c5a2
 def from_arrays(
-    x:Any, # (n, h, w), (n, c, h, w) or else (n, h, w, c), c 1 or 3; bool, uint8, or floats from 0 to 1; or a list
+    # (n, h, w), (n, c, h, w) or else (n, h, w, c), c 1 or 3: bool, uint8, or floats from 0 to 1; or a list
+    x:Any,
     y:Any, # labels, whole numbers from 0, (n,) or (n, 1); or one-hot, (n, classes)
     classes:Iterable[str]|None=None, # the name of each label; by default, its number
 ) -> Images:
     "Arrays, tensors or lists of PIL images, copied; raise `ValueError` for any other shape or type"
     with _prefixed('from_arrays'):
         pixels = _all_pictures(x)
-        if 0 in pixels.shape: raise ValueError(f'x is {pixels.shape}; there are no pixels in it')
+        if not pixels.size: raise ValueError(f'x is {pixels.shape}; there are no pixels in it')
         labels, columns = _as_labels(y)
         if columns and classes is None: classes = map(str, range(columns))
         names = _number_classes(labels) if classes is None else _class_names(classes)
-        return Images(torch.from_numpy(np.array(pixels, order='C')), torch.from_numpy(labels), names)
+        copied = np.array(pixels, order='C')
+        return Images(torch.from_numpy(copied), torch.from_numpy(labels), names)
 
 # %% ../../nbs/api/00f_own.ipynb #e43cc9d5
 def _check_dataset(dataset):
     "Raise `ValueError` for what has no single pictures as items"
     def refuse(what): raise ValueError(f'from_dataset: this is {what}')
-    if isinstance(dataset, Mapping): refuse(f'a dictionary of {list_some(list(dataset))}; pass one of its values')
-    if isinstance(dataset, str|PathLike): refuse(f"the text '{dataset}'; `from_folder` reads a folder of pictures")
+    if isinstance(dataset, Mapping):
+        refuse(f'a dictionary of {list_some(list(dataset))}; pass one of its values')
+    if isinstance(dataset, str|PathLike):
+        refuse(f"the text '{dataset}'; `from_folder` reads a folder of pictures")
     if isinstance(dataset, DataLoader) and dataset.batch_sampler is not None:
         refuse('a DataLoader, which gives batches; pass its `.dataset`')
     if isinstance(dataset, Images): refuse('Images already; `split` makes a Dataset of them')
     if isinstance(dataset, Dataset): refuse('a Dataset already')
     if not hasattr(dataset, '__getitem__') and not isinstance(dataset, Iterable):
-        refuse(f'a {type(dataset).__name__}, which has no items; pass a data set of pairs (picture, label)')
+        refuse(f'a {type(dataset).__name__}, which has no items; '
+               'pass a data set of pairs (picture, label)')
 
 # %% ../../nbs/api/00f_own.ipynb #88312f41
 def _length_of(dataset):
@@ -200,15 +208,15 @@ def _length_of(dataset):
 # %% ../../nbs/api/00f_own.ipynb #855ce6eb
 def _iterate(dataset, n):
     "The items of a data set of length `n`, or of any length if it is None"
-    by_number = n is not None and hasattr(dataset, '__getitem__') and not isinstance(dataset, IterableDataset)
-    if by_number: return (dataset[i] for i in range(n))
+    has_numbers = hasattr(dataset, '__getitem__') and not isinstance(dataset, IterableDataset)
+    if n is not None and has_numbers: return (dataset[i] for i in range(n))
     with _prefixed('from_dataset'): return iter(dataset)
 
 # %% ../../nbs/api/00f_own.ipynb #0f0a0017
 _END = object()
 
 def _numbered_items(dataset):
-    "Each item and its number; raise `ValueError` for one that can't be read, or if the length is wrong"
+    "Each item and its number; raise `ValueError` for one that can't be read, or a wrong length"
     n, i = _length_of(dataset), 0
     items = _iterate(dataset, n)
     while n is None or i <= n:
@@ -217,7 +225,8 @@ def _numbered_items(dataset):
         yield i, item
         i += 1
     if n not in (None, i):
-        raise ValueError(f'from_dataset: the data set says that it has {n} items, but it has {"more" if i > n else i}')
+        found = 'more' if i > n else i
+        raise ValueError(f'from_dataset: the data set says that it has {n} items, but it has {found}')
 
 # %% ../../nbs/api/00f_own.ipynb #70736918
 def _next_item(items, i):
@@ -234,7 +243,8 @@ def _picture_and_label(item):
     if isinstance(item, Mapping): return _value(item, _PICTURE_KEYS), _value(item, _LABEL_KEYS)
     if isinstance(item, tuple|list) and len(item) == 2: return item
     size = f' of {len(item)}' if isinstance(item, tuple|list) else ''
-    raise ValueError(f'it is a {type(item).__name__}{size}; it must be a pair of a picture and its label, '
+    raise ValueError(f'it is a {type(item).__name__}{size}; '
+                     'it must be a pair of a picture and its label, '
                      'such as ((x, y) for x, y, *_ in dataset) makes them')
 
 # %% ../../nbs/api/00f_own.ipynb #700a87a0
@@ -242,13 +252,16 @@ def _value(item, keys):
     "The value of the only one of `keys` that the dictionary has"
     found = [key for key in keys if key in item]
     if len(found) == 1: return item[found[0]]
-    raise ValueError(f'it has the keys {list_some(list(item))}; it must have one of {", ".join(keys)}')
+    raise ValueError(f'it has the keys {list_some(list(item))}; '
+                     f'it must have one of {", ".join(keys)}')
 
 # %% ../../nbs/api/00f_own.ipynb #cc4f96c5
 def _label_vector(label):
     y = _as_numpy(label)
-    if y.dtype.kind not in 'biuf': raise ValueError(f'the label is {label!r:.50}; labels are whole numbers')
-    if y.ndim > 1 and y.size > 1: raise ValueError(f'the label has the shape {y.shape}; each picture has one label')
+    if y.dtype.kind not in 'biuf':
+        raise ValueError(f'the label is {label!r:.50}; labels are whole numbers')
+    if y.ndim > 1 and y.size > 1:
+        raise ValueError(f'the label has the shape {y.shape}; each picture has one label')
     return y.reshape(-1)
 
 # %% ../../nbs/api/00f_own.ipynb #0f0a001b
@@ -276,10 +289,10 @@ def _common_names(names):
 _UNCOUNTED = 2**31 # bytes of pictures that are read from a data set that does not tell its length
 
 def from_dataset(
-    dataset:Any, # its items are pairs of a picture (PIL, tensor or array) and its label, or dictionaries
-    classes:Iterable[str]|None=None, # the name of each label; by default those of the data set, or numbers
+    dataset:Any, # its items are pairs of a picture (PIL, tensor, array) and its label, or dictionaries
+    classes:Iterable[str]|None=None, # the name of each label; by default as in the data set, or numbers
 ) -> Images:
-    "Read a data set of torchvision, or one like it, into memory; raise `ValueError` that names a wrong item"
+    "Read a data set of torchvision, or one like it; raise `ValueError` that names a wrong item"
     _check_dataset(dataset)
     names = _names_in(dataset) if classes is None else classes
     pictures: list[np.ndarray] = []
@@ -291,7 +304,8 @@ def from_dataset(
             labels.append(_label_vector(label))
         _check_alike(i, pictures, labels)
         if i*pictures[0].nbytes > _UNCOUNTED and _length_of(dataset) is None:
-            raise ValueError('from_dataset: the data set has no length and more than 2 GB; take a part of it')
+            raise ValueError('from_dataset: the data set has no length and more than 2 GB; '
+                             'take a part of it')
     if not pictures: raise ValueError('from_dataset: the data set is empty')
     return from_arrays(_stack_pictures(pictures), np.stack(labels), names)
 
@@ -299,6 +313,7 @@ def from_dataset(
 def _check_alike(i, pictures, labels):
     "Raise `ValueError` if picture and label `i` have other sizes than the first"
     with _prefixed('from_dataset'): _check_size(i, pictures)
-    if len(labels[i]) != len(labels[0]):
-        raise ValueError(f'from_dataset: label {i} has {len(labels[i])} values, label 0 has {len(labels[0])}; '
+    n, first = len(labels[i]), len(labels[0])
+    if n != first:
+        raise ValueError(f'from_dataset: label {i} has {n} values, label 0 has {first}; '
                          'all must be numbers, or all one-hot')

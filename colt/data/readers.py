@@ -77,11 +77,13 @@ def _read_shape(path, file):
     "The dimensions in the header of an idx file"
     start = file.read(4)
     if len(start) < 4 or start[:3] != b'\x00\x00\x08':
-        raise _damaged(path, f' is no idx file of bytes: it starts with {start.hex() or "nothing"}, not with 000008')
-    if start[3] > 4: raise _damaged(path, f' has {start[3]} dimensions; four are the most that is read')
-    numbers = file.read(4*start[3])
-    if len(numbers) < 4*start[3]: raise _damaged(path, ' is incomplete: it ends in its header')
-    return [int.from_bytes(numbers[i:i + 4], 'big') for i in range(0, len(numbers), 4)]
+        found = start.hex() or 'nothing'
+        raise _damaged(path, f' is no idx file of bytes: it starts with {found}, not with 000008')
+    n = start[3]
+    if n > 4: raise _damaged(path, f' has {n} dimensions; four are the most that is read')
+    numbers = file.read(4*n)
+    if len(numbers) < 4*n: raise _damaged(path, ' is incomplete: it ends in its header')
+    return [int.from_bytes(numbers[4*i:4*i + 4], 'big') for i in range(n)]
 
 # %% ../../nbs/api/00d_readers.ipynb #32096367
 def _read_pixels(path, file, size, packed):
@@ -89,7 +91,8 @@ def _read_pixels(path, file, size, packed):
     shape = _read_shape(path, file)
     claimed = math.prod(shape)
     if packed: check_claim(path, claimed, size)
-    elif claimed > size: raise _damaged(path, f' is incomplete: {size - file.tell():,} bytes for a shape of {shape}')
+    elif claimed > size:
+        raise _damaged(path, f' is incomplete: {size - file.tell():,} bytes for a shape of {shape}')
     x = np.empty(claimed, np.uint8)
     n = _fill(x, file)
     if n < claimed: raise _damaged(path, f' is incomplete: {n:,} bytes for a shape of {shape}')
@@ -98,7 +101,7 @@ def _read_pixels(path, file, size, packed):
 
 # %% ../../nbs/api/00d_readers.ipynb #0f34ee35
 def _fill(x, file):
-    "Read into the bytes `x`, 1 MB at a time, up to the end of `x` or of the file; how many were read"
+    "Read into the bytes `x`, 1 MB at a time, to its end or that of the file; how many were read"
     n, rest = 0, memoryview(x)
     while n < len(x):
         read = file.readinto(rest[n:n + 2**20])
@@ -159,7 +162,8 @@ def read_pickle(
 ) -> dict[str, list]: # for each key, the strings (as bytes) and whole numbers that follow it
     "The constants in a pickle, read without running it; raise `ValueError` if it is damaged or too large"
     with open_regular(path) as (file, size):
-        if size > _MOST_BYTES: raise _damaged(path, f' has {size:,} bytes; {_MOST_BYTES:,} are the most that is read')
+        if size > _MOST_BYTES:
+            raise _damaged(path, f' has {size:,} bytes; {_MOST_BYTES:,} are the most that is read')
         try: return _constants(file)
         except (ValueError, OverflowError, MemoryError, AssertionError) as e:
             raise _damaged(path, f' is damaged ({" ".join(str(e).split())})') from None
@@ -190,14 +194,16 @@ def _read_batch(path, key, classes):
         size = f'{len(pixels):,} bytes of pixels for {len(labels):,} labels'
         raise _damaged(path, f' has {size}, not {expected:,}')
     wrong = [v for v in labels if not isinstance(v, int) or not 0 <= v < len(classes)]
-    if wrong: raise _damaged(path, f' has {len(wrong):,} labels that are no numbers from 0 to {len(classes) - 1}')
+    last = len(classes) - 1
+    if wrong: raise _damaged(path, f' has {len(wrong):,} labels that are no numbers from 0 to {last}')
     x = torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view(-1, 3, 32, 32)
     return _images_from(path, x, torch.tensor(labels), classes)
 
 # %% ../../nbs/api/00d_readers.ipynb #cf2b5faa
 def _read_classes(path, key, n):
     "The names of the `n` classes, which follow `key`"
-    names = tuple(name.decode(errors='replace') for name in _strings(read_pickle(path).get(key, [])))
+    found = _strings(read_pickle(path).get(key, []))
+    names = tuple(name.decode(errors='replace') for name in found)
     if len(names) == n: return names
     raise ValueError(f'{path} names {len(names)} classes; copy it again from where it came from')
 

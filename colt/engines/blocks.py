@@ -17,9 +17,9 @@ def to_blocks(
 ) -> Tensor: # (ceil(n/16), *shape, 16), contiguous; the padded lanes of the last block are 0
     "Make each row of 16 images neighbours in memory"
     blocks = -(-len(x)//LANES)
-    padding = x.new_zeros(blocks*LANES - len(x), *x.shape[1:])
-    x = torch.cat([x, padding]).reshape(blocks, LANES, *x.shape[1:])
-    return x.movedim(1, -1).contiguous()
+    missing = blocks*LANES - len(x)
+    if missing: x = torch.cat([x, x.new_zeros(missing, *x.shape[1:])])
+    return x.reshape(blocks, LANES, *x.shape[1:]).movedim(1, -1).contiguous()
 
 def from_blocks(
     blocks:Tensor, # (ceil(n/16), *shape, 16)

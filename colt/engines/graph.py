@@ -31,6 +31,7 @@ def _trace(net):
     if len(inputs) != 1: raise ValueError(f'it has {len(inputs)} inputs')
     return graph
 
+# %% ../../nbs/api/11f_graph.ipynb #11fa0001
 class _Shapes(fx.Interpreter):
     "Runs a graph, and notes the shape of every value without the batch"
     def run_node(self, n):
@@ -66,6 +67,7 @@ def _unsupported(layer, uses):
     if layer.padding_mode != 'zeros' or isinstance(layer.padding, str): return f'its padding is {layer.padding}'
     return '' if {*layer.dilation} == {1} else f'its dilation is {layer.dilation}'
 
+# %% ../../nbs/api/11f_graph.ipynb #11fa0003
 def ungrouped(
     layer:nn.Conv2d|nn.Linear,
     kept:Tensor, # which of its weights are kept
@@ -110,10 +112,9 @@ def _pool(node, last, net):
     if not simple or module.ceil_mode or getattr(module, 'dilation', 1) != 1: return None
     return module if pair(module.kernel_size) == pair(module.stride) and pair(module.padding) == (0, 0) else None
 
-
-
 _STEPS = dict(norm=_norm, adds=_residual, activation=_activation, pool=_pool)
 
+# %% ../../nbs/api/11f_graph.ipynb #11fa0005
 def followers(
     node:fx.Node, # of a layer
     net:nn.Module, # whose graph it is in, with shapes
@@ -151,6 +152,7 @@ class Traced:
     graphs: dict[str, fx.Graph] # path of a module in the network ('' for all of it) -> its graph, with shapes
     layers: list[Layer]
 
+# %% ../../nbs/api/11f_graph.ipynb #11fa0007
 def _calls(net, x, kinds):
     "Run a network in evaluation mode: module of these kinds -> the arguments and the result of each call"
     calls: dict[str, list] = {name: [] for name, m in net.named_modules() if isinstance(m, kinds)}

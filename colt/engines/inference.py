@@ -11,26 +11,46 @@ from importlib.util import find_spec
 from statistics import median
 
 import torch
-from torch import nn
+from torch import fx, nn
 
+from .engine_rule import costs
 from .graph import trace
-from .sparse_net import SparseNet
+from .sparse_net import SparseNet, _enter, _enter_folded
 from ..mask import Mask
 
 # %% ../../nbs/api/11i_inference.ipynb #11c90007
+def _let_few_images_in(module):
+    "Let a network take a few images as blocks of one lane"
+    for node in module.graph.nodes:
+        if node.target is _enter: node.target = _enter_folded
+    module.recompile()
+
+def _gains(layer):
+    "Whether a layer answers faster sparse: a convolution, or a linear layer that costs less than half"
+    dense, sparse = costs(layer)
+    return len(layer.outputs) > 1 or 2*sparse < dense
+
+# %% ../../nbs/api/11i_inference.ipynb #11ca0001
 def sparse_network(
     net:nn.Module, # on the CPU; not changed
     mask:Mask, # which weights are kept
     shape:tuple[int, int, int], # (c, h, w) of the images
 ) -> SparseNet: # in evaluation mode; for any number of images, standardised as for `net`
-    "A network of sparse layers, with BatchNorm folded into them where it follows one; `ImportError` without numba"
+    """A network of sparse layers, with BatchNorm folded into them where it follows one; `ImportError` without numba
+
+    A linear layer stays dense if it is too small to gain. Up to 8 images are computed one by one, more in blocks of 16.
+    """
     if find_spec('numba') is None:
         raise ImportError("a sparse network needs numba, which is not installed: pip install numba")
-    sparse = SparseNet(copy.deepcopy(net).eval(), mask, trace(net, mask, shape))
+    from colt.engines.folded import FoldedLayer, SparseLayer # which import numba
+    traced = trace(net, mask, shape)
+    names = [layer.name for layer in traced.layers if _gains(layer)]
+    sparse = SparseNet(copy.deepcopy(net).eval(), mask, traced, names)
     for name, layer in [*sparse.model.named_modules()]:
-        if not hasattr(layer, 'folded'): continue
+        if isinstance(layer, fx.GraphModule): _let_few_images_in(layer)
+        if not isinstance(layer, SparseLayer): continue
         parent, _, leaf = name.rpartition('.')
-        setattr(sparse.model.get_submodule(parent), leaf, layer.folded())
+        setattr(sparse.model.get_submodule(parent), leaf, FoldedLayer(layer))
     return sparse.eval().requires_grad_(False)
 
 # %% ../../nbs/api/11i_inference.ipynb #11c9000a

@@ -6,7 +6,7 @@
 __all__ = ['SparseLayer', 'compilation']
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00004
-import copy, math
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,15 +19,16 @@ from numba.core import event
 from torch import Tensor, nn
 
 from .blocks import LANES, without_padding
-from .kernels import convolve, differentiate, finish, mask_gradient, pool, tile_pixels
+from .kernels import convolve, differentiate, finish, mask_gradient, pool
 from .taps import Geometry, geometry, split_phases
+from .tiles import tile_pixels
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00007
-_EVERYTHING = -math.inf, math.inf
+_EVERYTHING, _NOTHING = (-math.inf, math.inf), np.empty(0, np.float32)
 
 def _array(tensor) -> np.ndarray: # flat; empty for None
     "The memory of a contiguous tensor"
-    return np.empty(0, np.float32) if tensor is None else tensor.detach().contiguous().flatten().numpy()
+    return _NOTHING if tensor is None else tensor.detach().contiguous().numpy().reshape(-1)
 
 def _threads(blocks):
     "Let Numba use the threads that torch has; how many of them have a block to work on"
@@ -83,17 +84,18 @@ def _through_norm(d_bias, d_weight, norm, count):
     by_y = -scale*inverse*d_weight/count
     return scale, by_y, -scale*d_bias/count - by_y*mean
 
+# %% ../../nbs/api/11e_layers.ipynb #11ea0001
 def _differentiated(g, y, which, window, channels, shape, values, x, needs_dx):
     "The gradients of x, or None, and of the kept weights"
     taps, threads = shape.backward, _threads(len(x))
     dx = torch.empty_like(x) if needs_dx else None
-    parts, scratch = torch.empty(threads, len(values), LANES), torch.empty(threads, taps.size)
+    parts, scratch = np.empty((threads, len(values)), np.float32), torch.empty(threads, taps.size)
     differentiate(_array(g), _array(y), _array(which), window, *(_array(v.float()) for v in channels), shape.out,
                   _array(values)[taps.order], taps, _array(x), tuple(x.shape[1:4]), _array(dx),
-                  parts.flatten(1).numpy(), scratch.numpy())
-    gradient = torch.empty_like(values)
-    gradient[torch.from_numpy(taps.order)] = parts.sum((0, 2))
-    return dx, gradient
+                  parts, scratch.numpy())
+    gradient = np.empty(len(values), np.float32)
+    gradient[taps.order] = parts.sum(0)
+    return dx, torch.from_numpy(gradient)
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00034
 class _Convolution(torch.autograd.Function):
@@ -168,6 +170,7 @@ def _padding(layer):
     else: total = [2*p for p in layer.padding]
     return tuple(t//2 for t in total), tuple(total)
 
+# %% ../../nbs/api/11e_layers.ipynb #11ea0003
 def _fused(pool, adds):
     "The window of a pooling that the kernels can do, maxima of windows side by side, and what is left to torch"
     if adds or not isinstance(pool, nn.MaxPool2d): return (1, 1), pool
@@ -207,6 +210,7 @@ def _update_statistics(norm, mean, var, count):
     norm.running_mean.lerp_(mean.float(), momentum)
     norm.running_var.lerp_((var*count/(count - 1)).float(), momentum)
 
+# %% ../../nbs/api/11e_layers.ipynb #11ea0005
 def _normalised(x, values, bias, norm, residual, layer, n):
     "A layer with the statistics of this batch, which move the running ones"
     shape, count, o = layer[0], n*math.prod(layer[0].out[1:]), len(bias)
@@ -214,7 +218,7 @@ def _normalised(x, values, bias, norm, residual, layer, n):
     weight, shift = (norm.weight, norm.bias) if norm.affine else (torch.ones(o), torch.zeros(o))
     center = torch.zeros(o)
     if norm.running_mean is not None: # an empty filter gives exactly 0
-        center = (norm.running_mean - bias.detach())*torch.from_numpy(np.diff(shape.forward.start) > 0)
+        center = (norm.running_mean - bias.detach())*torch.from_numpy(np.bincount(shape.channel, minlength=o) > 0)
     z, mean, var = _Convolution.apply(x, values, weight, shift + 0*bias, residual, *layer, n, center, norm.eps)
     _update_statistics(norm, mean + bias.detach(), var, count)
     return z
@@ -278,13 +282,6 @@ class SparseLayer(nn.Module):
         if self.is_linear: z = _apart(z)
         if self.pool: z = _pooled(z, self.pool)
         return without_padding(z, n)
-
-    def folded(self) -> 'SparseLayer': # a copy, for inference
-        "This layer with BatchNorm's running statistics in its weights and bias"
-        layer, channel = copy.deepcopy(self), self.kept.nonzero()[:, 0].numpy()
-        values, bias = _fold(self.values.detach(), self._whole_bias().detach(), self.norm, channel)
-        layer.values, layer.bias, layer.norm = nn.Parameter(values.clone()), nn.Parameter(bias.clone()), None
-        return layer
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00041
 class _Compiling(event.Listener):

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from .again import Notice, command_of, notices_of
 from .forecast import lines
-from .verdict import Measured, measured_in, verdict_in
+from .verdict import Measured, joined, measured_in, verdict_in
 from ..recipe import Recipe
-from ..records import RunFolder
+from ..records import RunFolder, correct_images
 from ..wording import changed_settings, count_of, duration, file_size, percent, shown, usual_recipe
 
 # %% ../../nbs/api/24m_card.ipynb #24f0001d
@@ -89,14 +89,19 @@ def _verdict(records, measured):
     return verdict_in(measured, f'The ticket of cycle {evaluated[-1]}')
 
 # %% ../../nbs/api/24m_card.ipynb #2b54c456
+_TESTS = { # paired or not -> in words
+    True: "McNemar's exact test, paired by test image",
+    False: "Fisher's exact test, unpaired because the run has not kept which images were right"}
+
 def _test_words(measured, images):
     "How the accuracies were compared"
     if not images: return 'The run does not say how many test images there were, so the differences have no test.'
     compared = sum(bool(m.against) for m in measured)
     if not compared: return f'Intervals: Wilson, 95\u00a0%, over {images:,} test images.'
+    tests = [words for paired, words in _TESTS.items() if any(m.against and m.is_paired == paired for m in measured)]
     many = f', without a correction for {compared} comparisons' if compared > 1 else ''
-    return (f"Intervals: Wilson, 95\u00a0%, over {images:,} test images. Differences: Fisher's exact test, unpaired, "
-            f'at 5\u00a0%{many}. One run proves little: another seed may give the opposite.')
+    return (f"Intervals: Wilson, 95\u00a0%, over {images:,} test images. Differences: "
+            f'{joined(tests)}, at 5\u00a0%{many}. One run proves little: another seed may give the opposite.')
 
 # %% ../../nbs/api/24m_card.ipynb #24f00025
 _VERSIONS = 'colt', 'torch', 'python', 'machine', 'threads'
@@ -121,7 +126,8 @@ def card_of(
     if not isinstance(run, RunFolder): run = RunFolder(run)
     records, recipe = lines(run, 1), run.recipe
     images = run.about()['data'].get('test_images')
-    measured = measured_in(records, images)
+    answers = {record.cycle: correct_images(run, record) for record in records}
+    measured = measured_in(records, images, answers)
     changed = changed_settings(recipe, usual_recipe(recipe) or Recipe())
     evaluated = next((r for r in reversed(records) if r.ticket), None)
     return Card(

@@ -31,7 +31,7 @@ def _sparsities(records):
     for place, words in zip(axis['tickvals'], axis['ticktext']):
         far = not marks or (place - max(marks))/high*(WIDTH - LEFT - RIGHT) > 50
         if far and place <= high: marks[place] = words
-    return Axis(-.02*high, high, marks, 'sparsity: share of the prunable weights that is pruned')
+    return Axis(-.02*high, high, marks, 'sparsity: pruned share of the prunable weights')
 
 # %% ../../nbs/api/24j_charts.ipynb #14de1719
 def _cycles(records):

@@ -69,29 +69,29 @@ def answer_rows(
             word = images.classes[answer] if answer < len(images.classes) else '?'
             tiles.append(_tile(x, images.classes[y], f"{word} {'✓' if answer == y else '✗'}"))
         right = sum(y == answer for y, answer in zip(images.y.tolist(), said))
+        verdict = tag('span', f'{right} of {len(said)} right', style='white-space:nowrap')
         title = tag('b', f'network {name} says ')
-        found.append(tag('div', title, *tiles, f'{right} of {len(said)} right', class_='colt-images'))
+        found.append(tag('div', title, *tiles, verdict, class_='colt-images'))
     return as_text(*found)
 
 # %% ../../nbs/api/24p_preview.ipynb #24p0000c
+def _layer(name, weight, count):
+    "A bar for one of so many layers; its name and shape below, if there is room"
+    shape, is_named = '×'.join(map(str, weight.shape)), count <= 7
+    tall, wide = 10 + 8*log10(max(1, weight.numel())), 60 if is_named else max(2, min(60, 560//count - 3))
+    bar = tag('span', style=f'display:block; background:#4477aa; width:{wide}px; height:{tall:.0f}px')
+    below = [short_name(name), tag('br'), shape] if is_named else []
+    look = f'display:inline-block; vertical-align:bottom; margin:0 {18 if is_named else 3}px 4px 0; '
+    return tag('span', bar, *below, title=f'{short_name(name)}: {shape}, {weight.numel():,} weights',
+               style=f'{look}font-size:11px; line-height:14px')
+
 def network_drawing(
     layers:Mapping[str, Tensor], # parameter name -> a tensor of its shape: a mask
-) -> str: # SVG
+) -> str: # HTML
     "The prunable layers of a network, from the images at the left to the head at the right"
-    wide, high = 560, 78
-    place = wide/max(1, len(layers))
-    found: list[FT] = []
-    for i, (name, weight) in enumerate(layers.items()):
-        shape, tall = '×'.join(map(str, weight.shape)), 10 + 8*log10(max(1, weight.numel()))
-        about = tag('title', f'{short_name(name)}: {shape}, {weight.numel():,} weights')
-        box = dict(x=i*place, y=float(high - 22 - tall), width=max(2., min(place - 3, 60)), height=tall)
-        found.append(tag('rect', about, fill='#4477aa', **box))
-        if len(layers) > 7: continue
-        for line, text in enumerate((short_name(name), shape)):
-            found.append(tag('text', text, x=i*place, y=high - 11 + 10*line, font_size=9, fill='currentColor'))
     words = ', '.join(f"{short_name(n)} {'×'.join(map(str, w.shape))}" for n, w in layers.items())
-    return as_text(tag('svg', *found, viewBox=f'0 0 {wide} {high}', role='img', aria_label=f'layers: {words}',
-                       style='width:100%; max-width:560px'))
+    bars = [_layer(name, weight, len(layers)) for name, weight in layers.items()]
+    return as_text(tag('div', *bars, role='img', aria_label=f'layers: {words}'))
 
 # %% ../../nbs/api/24p_preview.ipynb #24p00010
 def scan_table(
@@ -102,8 +102,7 @@ def scan_table(
     "A heat map of what each layer loses"
     def cell(value):
         lost = min(1., max(0., (accuracy - value)/max(accuracy, 1e-9)))
-        style = f'background:rgba(170,51,119,{lost:.2f}); color:{"white" if lost > .55 else "inherit"}'
-        return tag('td', f'{100*value:.1f} %', style=style)
+        return tag('td', f'{100*value:.1f} %', style=f'background:rgba(170,51,119,{.6*lost:.2f})')
     head = tag('tr', tag('th', 'layer'), *(tag('th', f'{100*share:g} % pruned') for share in shares))
     rows = [tag('tr', tag('th', short_name(name)), *map(cell, values)) for name, values in layers.items()]
     text = (f'Validation accuracy of the trained ticket ({100*accuracy:.1f} %) when one layer alone is pruned, '
