@@ -108,7 +108,7 @@ def layers():
 
 def table(rows):
     "Markdown"
-    yield '| network | sparsity | training step, ms: dense / sparse | x | batch 1, ms | x | batch 256, ms | x | share sparse | of the peak | `auto` |'
+    yield '| network | sparsity | training step, ms: dense / sparse | step, x | batch 1, ms | batch 1, x | batch 256, ms | batch 256, x | share sparse | of the peak | `auto` |'
     yield '|---|---|---|---|---|---|---|---|---|---|---|'
     def pair(found): return f'{found[0][0]:.3g} / {found[1][0]:.3g} | {found[0][0]/found[1][0]:.1f} ({found[0][1]/found[1][1]:.1f})'
     for row in rows:
