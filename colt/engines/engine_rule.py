@@ -15,6 +15,8 @@ from .graph import Layer
 from .taps import tile_shape
 
 # %% ../../nbs/api/11g_engine_rule.ipynb #11a70007
+_NEEDS_NUMBA = 'needs numba, which is not installed: pip install numba' # what can't be sparse without it says so
+
 @dataclass(frozen=True)
 class LayerChoice:
     "Which layers of a network are computed sparse"

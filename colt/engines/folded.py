@@ -37,6 +37,7 @@ class FoldedLayer(nn.Module):
         self.layer = folded(layer)
         self.reads = find_reads(self.layer.kept, self.layer.stride, self.layer.padding)
         self.values, self.bias = (v.detach().numpy() for v in (self.layer.values, self.layer._whole_bias()))
+        self.starts = np.append(0, self.layer.kept.flatten(1).sum(1).cumsum(0).numpy()) # of each output's kept weights
         self.lists: dict[Any, Any] = {} # shape of an image -> its taps, and the kept weights in their order
 
     def forward(self,
@@ -50,9 +51,8 @@ class FoldedLayer(nn.Module):
 
     def _multiplied(self, x):
         "A linear layer, image by image"
-        kept, y = self.layer.kept, x.new_empty(len(x), len(self.bias))
-        if not self.lists: self.lists = dict(start=np.append(0, kept.flatten(1).sum(1).cumsum(0).numpy()))
-        multiply(x.reshape(len(x), -1).numpy(), self.values, self.lists['start'], self.reads.channel, self.bias,
+        y = x.new_empty(len(x), len(self.bias))
+        multiply(x.reshape(len(x), -1).numpy(), self.values, self.starts, self.reads.channel, self.bias,
                  self.layer.bounds, y.numpy())
         return y[:, :, None, None, None]
 

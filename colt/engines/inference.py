@@ -13,7 +13,7 @@ from statistics import median
 import torch
 from torch import fx, nn
 
-from .engine_rule import costs
+from .engine_rule import _NEEDS_NUMBA, costs
 from .graph import trace
 from .sparse_net import SparseNet, _enter, _enter_folded
 from ..mask import Mask
@@ -41,7 +41,7 @@ def sparse_network(
     A linear layer stays dense if it is too small to gain. Up to 8 images are computed one by one, more in blocks of 16.
     """
     if find_spec('numba') is None:
-        raise ImportError("a sparse network needs numba, which is not installed: pip install numba")
+        raise ImportError(f'a sparse network {_NEEDS_NUMBA}')
     from colt.engines.folded import FoldedLayer, SparseLayer # which import numba
     traced = trace(net, mask, shape)
     names = [layer.name for layer in traced.layers if _gains(layer)]

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from torch import Tensor, nn
 
 from .dense import Dense, _find_pruned, _optimizer
-from .engine_rule import LayerChoice, all_sparse, choose
+from .engine_rule import _NEEDS_NUMBA, LayerChoice, all_sparse, choose
 from .graph import Traced, trace
 from .sparse_net import SparseNet
 from ..files import scatter
@@ -68,7 +68,7 @@ def sparse_obstacle(
     recipe:Recipe,
 ) -> str: # empty if nothing is in the way
     "Why a recipe can't be computed sparse"
-    if find_spec('numba') is None: return "it needs numba, which is not installed: pip install numba"
+    if find_spec('numba') is None: return f'it {_NEEDS_NUMBA}'
     if recipe.device != 'cpu': return f'it computes on the processor, not on {recipe.device}: use device cpu'
     return '' if recipe.precision == 'fp32' else f'it computes in fp32, not in {recipe.precision}: use precision fp32'
 
