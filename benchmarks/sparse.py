@@ -1,10 +1,11 @@
 """Whole training steps and inference, dense beside sparse, interleaved in one process
 
     python benchmarks/sparse.py ARCH SPARSITY ... >> sparse.jsonl      (a line for each sparsity; about 20 to 60 s each)
+    python benchmarks/sparse.py --run FOLDER SPARSITY ... >> sparse.jsonl  (with the masks of a run's cycles)
     python benchmarks/sparse.py --layers > layers.jsonl                (single layers: what the rule of `auto` is made from)
     python benchmarks/sparse.py --table sparse.jsonl                   (Markdown, for benchmarks/results.md)
 
-Masks prune the initial weights globally by magnitude. Images are random, of Fashion-MNIST's shape for fc1, lenet5,
+Without a run, masks prune the initial weights globally by magnitude. Images are random, of Fashion-MNIST's shape for fc1, lenet5,
 alexnet and conv3 (256 in a batch), of CIFAR's for the others (128). Compilation is not counted.
 """
 import json
@@ -24,18 +25,23 @@ from colt.engines.inference import sparse_network
 from colt.engines.layers import SparseLayer
 from colt.engines.sparse import Sparse
 from colt.mask import full_mask, prune
+from colt.mask import sparsity as sparsity_of
 from colt.models import ARCHITECTURES, create
 from colt.recipe import Recipe
+from colt.records import RunFolder
 from colt.rewind import snapshot
 
 SMALL = 'fc1', 'lenet5', 'alexnet', 'conv3'
 SECONDS = 3. # for a pair of engines, and again for inference at each batch
 
 
-def network(arch, sparsity):
+def network(arch, sparsity, run=None):
+    "A new network, a mask (that of the run's cycle whose sparsity is the nearest), and the shape of an image"
     shape = (1, 28, 28) if arch in SMALL else (3, 32, 32)
     net = create(arch, 10, shape)
-    return net, prune(snapshot(net), full_mask(net, ('conv', 'linear')), sparsity), shape
+    if run is None: return net, prune(snapshot(net), full_mask(net, ('conv', 'linear')), sparsity), shape
+    nearest = min(run.records(), key=lambda record: abs(record.sparsity - sparsity))
+    return net, run.ticket(nearest.cycle).mask, shape
 
 
 def interleaved(*functions, budget=SECONDS):
@@ -58,20 +64,20 @@ def peak():
     return 2*64*128*128*9*256/least/1e6
 
 
-def measure(arch, sparsity):
+def measure(arch, sparsity, run=None):
     batch = 256 if arch in SMALL else 128
-    net, mask, shape = network(arch, sparsity)
+    net, mask, shape = network(arch, sparsity, run)
     traced, recipe = trace(net, mask, shape), Recipe(arch=arch)
     choice = all_sparse(traced.layers)
-    sparse, dense = Sparse(net, recipe, mask, traced, choice), Dense(network(arch, sparsity)[0], recipe, mask)
+    sparse, dense = Sparse(net, recipe, mask, traced, choice), Dense(network(arch, sparsity, run)[0], recipe, mask)
     x, y = torch.randn(batch, *shape), torch.randint(10, (batch,))
     began = time.perf_counter()
     sparse.step(x, y, 1e-3)
-    row = dict(arch=arch, sparsity=sparsity, batch=batch, threads=torch.get_num_threads(), compiled=time.perf_counter() - began,
+    row = dict(arch=arch, sparsity=sparsity_of(mask), batch=batch, threads=torch.get_num_threads(), compiled=time.perf_counter() - began,
                share=choice.share, auto=str(choose(traced.layers, 10**7)).split(';')[0], peak=peak())
     row['train'] = interleaved(*(lambda e=e: float(e.step(x, y, 1e-3)) for e in (dense, sparse)))
     row['kept'] = sum(layer.macs*layer.density for layer in traced.layers)
-    net, mask, _ = network(arch, sparsity)
+    net, mask, _ = network(arch, sparsity, run)
     both = net.eval(), sparse_network(net, mask, shape)
     with torch.no_grad():
         for n in (1, 256):
@@ -114,7 +120,7 @@ def table(rows):
     for row in rows:
         cells = [pair(row[k]) for k in ('train', 'batch 1', 'batch 256')]
         rate = 6*row['kept']*row['batch']/row['train'][1][0]/1e6
-        yield (f"| {row['arch']} | {100*row['sparsity']:.0f} % | {' | '.join(cells)} | {100*row['share']:.0f} % | "
+        yield (f"| {row['arch']} | {100*row['sparsity']:.3g} % | {' | '.join(cells)} | {100*row['share']:.0f} % | "
                f"{100*rate/row['peak']:.0f} % | {row['auto'].split(',')[0]} |")
 
 
@@ -122,6 +128,9 @@ if __name__ == '__main__':
     if sys.argv[1] == '--table': print('\n'.join(table([json.loads(line) for line in Path(sys.argv[2]).read_text().splitlines()])))
     elif sys.argv[1] == '--layers':
         for row in layers(): print(json.dumps(row), flush=True)
+    elif sys.argv[1] == '--run':
+        run = RunFolder(sys.argv[2])
+        for sparsity in map(float, sys.argv[3:]): print(json.dumps(measure(run.recipe.arch, sparsity, run)), flush=True)
     else:
         assert sys.argv[1] in ARCHITECTURES
         for sparsity in map(float, sys.argv[2:]): print(json.dumps(measure(sys.argv[1], sparsity)), flush=True)

@@ -1,0 +1,87 @@
+"""Whole COLT runs to 98 % on Fashion-MNIST, sparse against dense: time, compilation from an empty cache included, and accuracy
+
+    python benchmarks/whole_runs.py ARCH IMAGES EPOCHS SEED ... >> runs.jsonl     (two runs for each seed, in runs/whole-...)
+    python benchmarks/whole_runs.py --table runs.jsonl                            (Markdown, for benchmarks/results.md)
+
+Each run is a process of its own, timed from its start to its end; the two engines take turns. The masks of these runs
+are what `benchmarks/sparse.py --run` measures steps with.
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+
+import torch
+
+from colt.compare.intervals import interval
+from colt.data import load
+from colt.plans import plan
+from colt.recipe import Recipe
+from colt.records import RunFolder
+from colt.runs import create_run, execute
+
+FOLDER = Path('runs')
+
+
+def run(arch, images, epochs, seed, engine):
+    "One run, in this process"
+    ratios = dict(conv_prune_ratio=.3, linear_prune_ratio=.3)
+    recipe = Recipe(arch=arch, dataset='fashionmnist', sparsity=.98, seed=seed, end_iter=epochs, batch_size=256, lr=2e-3,
+                    engine=engine, augmentations=False, **ratios)
+    dataset = load('fashionmnist', seed=seed)
+    chosen = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(seed))[:images]
+    planned = plan(recipe, replace(dataset, train=dataset.train[chosen]))
+    for _ in execute(planned, create_run(planned, FOLDER/f'whole-{arch}-{seed}-{engine}')): pass
+
+
+def timed(*arguments):
+    "Seconds of a run in a new process, whose kernels are compiled anew"
+    with tempfile.TemporaryDirectory() as empty:
+        command = [sys.executable, __file__, '--one', *map(str, arguments)]
+        began = time.perf_counter()
+        subprocess.run(command, env=os.environ | {'NUMBA_CACHE_DIR': empty}, check=True)
+        return time.perf_counter() - began
+
+
+def measured(arch, images, epochs, seed):
+    "A row for each engine"
+    engines = ('dense', 'sparse') if seed % 2 == 0 else ('sparse', 'dense')
+    for engine in engines:
+        seconds = timed(arch, images, epochs, seed, engine)
+        records = RunFolder(FOLDER/f'whole-{arch}-{seed}-{engine}').records()
+        last = records[-1]
+        yield dict(arch=arch, images=images, epochs=epochs, seed=seed, engine=engine, seconds=seconds, cycles=len(records),
+                   sparsity=last.sparsity, accuracy=last.ticket.test_accuracy)
+
+
+def shown(shares):
+    middle, half = interval(shares)
+    return f'{100*middle:.1f} ± {100*half:.1f} %'
+
+
+def table(rows):
+    "Markdown: a row for each network"
+    yield '| network | images, epochs | cycles | dense, s | sparse, s | x | accuracy, dense | accuracy, sparse | difference |'
+    yield '|---|---|---|---|---|---|---|---|---|'
+    for (arch, images, epochs), found in groupby(rows, lambda row: (row['arch'], row['images'], row['epochs'])):
+        found = sorted(found, key=lambda row: row['seed'])
+        dense, sparse = ([row for row in found if row['engine'] == engine] for engine in ('dense', 'sparse'))
+        seconds = [sum(row['seconds'] for row in rows)/len(rows) for rows in (dense, sparse)]
+        accuracies = [[row['accuracy'] for row in rows] for rows in (dense, sparse)]
+        apart = [s - d for d, s in zip(*accuracies, strict=True)]
+        cycles = '/'.join(sorted({str(row['cycles']) for row in found}))
+        yield (f"| {arch} | {images:,}, {epochs} | {cycles} | {seconds[0]:.0f} | {seconds[1]:.0f} | {seconds[0]/seconds[1]:.2f} | "
+               f"{' | '.join(map(shown, accuracies))} | {shown(apart)} |")
+
+
+if __name__ == '__main__':
+    if sys.argv[1] == '--table': print('\n'.join(table([json.loads(line) for line in Path(sys.argv[2]).read_text().splitlines()])))
+    elif sys.argv[1] == '--one': run(sys.argv[2], *map(int, sys.argv[3:6]), sys.argv[6])
+    else:
+        for seed in sys.argv[4:]:
+            for row in measured(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(seed)): print(json.dumps(row), flush=True)
