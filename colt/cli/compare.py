@@ -152,8 +152,8 @@ def _show_differences(say, groups):
     "Print the settings in which the methods differ"
     other = differences(groups)
     if not other: return say('the runs differ in their seed alone, or not at all')
-    say(f"{'what differs':<22}{' | '.join(group.name for group in groups)}")
-    for name, values in other.items(): say(f"  {name:<20}{' | '.join(map(str, values))}")
+    say(f"{'what differs':<24}{' | '.join(group.name for group in groups)}")
+    for name, values in other.items(): say(f"  {name:<22}{' | '.join(map(str, values))}")
 
 # %% ../../nbs/api/26e_compare.ipynb #70a85c52
 def _show(say, groups, levels):

@@ -271,7 +271,7 @@ def _accuracy_line(measured, name):
     if not measured.against: compared = ''
     elif measured.against in ('higher', 'lower'): compared = f': the ticket is {measured.against}'
     else: compared = f': {measured.against}'
-    return f'{name:<25}{percent(measured.accuracy)}{ends}{compared}'
+    return f'{name:<27}{percent(measured.accuracy)}{ends}{compared}'
 
 def card_lines(
     run:RunFolder, # with a finished cycle
@@ -287,5 +287,5 @@ def card_lines(
     lines.append('')
     for fact in [*card.found, *card.cost]:
         note = f' ({fact.note})' if fact.note else ''
-        lines.append(f'{fact.label:<25}{fact.value}{note}')
+        lines.append(f'{fact.label:<27}{fact.value}{note}')
     return lines
