@@ -64,10 +64,12 @@ def _add_losses(view, progress):
     view.curves.setdefault(progress.partition, Curve()).add(progress)
 
 def _show_answers(view, progress):
-    "After a validation: what the network says about a few images, as often as the timers allow"
+    "What the network says about a few images: after the last epoch, and before as often as the timers allow"
     partitions = {partition.name: partition for partition in view.session.plan().partitions}
     name = progress.partition
-    if name not in partitions or (name in view.answers and not view.timers.due('answers')): return
+    if name not in partitions: return
+    is_last = progress.epoch == progress.epochs
+    if name in view.answers and not is_last and not view.timers.due('answers'): return
     with view.timers.limit('answers', .01, .5):
         images = samples(partitions[name].valid)
         view.answers[name] = images, answers(view.session, name, images)
