@@ -2,10 +2,10 @@
 {
 const byId = id => document.getElementById(`live-${id}`), live = document.querySelector('.live'), form = byId('settings')
 const DEFAULTS = {partitions: 2, rate: .3, start: 'theta0', seed: 0, compare: ['matched'], question: ''}, TARGET = .95
-const TEST_IMAGES = readImages(DIGITS.test).x, SCALE = meanStd(readImages(DIGITS.train))
+const TEST = readImages(DIGITS.test), SCALE = meanStd(readImages(DIGITS.train))
 const program = ['digits', 'ticket', 'worker'].map(name => byId(`${name}-program`).textContent).join('\n')
 const startWorker = () => new Worker(URL.createObjectURL(new Blob([program]))) // works in a page that was opened as a file
-let run, pad, pixels = TEST_IMAGES[0]
+let run, pad, seen = {pixels: TEST.x[0], digit: TEST.y[0]} // the image that the networks are asked about; a drawn one has no `digit`
 
 // Settings: in the address and in the form
 function fromAddress() {
@@ -47,6 +47,7 @@ function begin(setting) {
     fillForm(setting)
     buildCards()
     byId('five-result').replaceChildren()
+    for (const link of byId('examples').children) link.ariaCurrent = link.dataset.question === setting.question ? 'true' : null
     for (const show of [drawQuestion, drawCharts, showControls]) show()
     ask(setting)
 }
@@ -130,8 +131,9 @@ function drawWeights({phase, cycle, mask, next, nets, votes, net, kind, results}
 function drawLoss() {
     run.losses.forEach((losses, p) => {
         const card = byId('nets').children[p]
-        card.querySelector('output').value = losses.length ? `loss ${losses.at(-1).toFixed(3)}` : ''
-        if (losses.length) drawLosses(card.querySelector('.losses'), losses, shadeOf(p))
+        if (!losses.length) return // those of the cycle before stay
+        card.querySelector('output').value = `loss ${losses.at(-1).toFixed(3)}`
+        drawLosses(card.querySelector('.losses'), losses, shadeOf(p))
     })
 }
 function drawCharts() {
@@ -147,8 +149,9 @@ function drawCharts() {
 }
 // What the networks answer to the digit on the pad, or to a test image
 function drawAnswers() {
-    const {results} = run.tested.at(-1) ?? {results: {}}, input = pixels.map(v => (v - SCALE.mean)/SCALE.std)
+    const {results} = run.tested.at(-1) ?? {results: {}}, {pixels, digit} = seen, input = pixels.map(v => (v - SCALE.mean)/SCALE.std)
     drawPixels(byId('seen'), pixels)
+    byId('shown').textContent = digit === undefined ? 'your digit' : `a test image of ${digit}`
     byId('answers').replaceChildren(...['ticket', 'full', ...run.setting.compare].filter(kind => results[kind]).map(kind => {
         const chances = classify(results[kind].net, input), answer = chances.indexOf(Math.max(...chances))
         const cells = Array.from(chances, (p, digit) => el('span', {style: `--share: ${p}`, class: p > .5 ? 'sure' : ''}, `${digit}`))
@@ -178,7 +181,7 @@ function drawQuestion() {
     buttons[focused]?.focus()
 }
 function buildQuestions() {
-    const links = Object.entries(QUESTIONS).map(([question, {title, setting}]) => el('a', {href: addressOf({...setting, question})}, title))
+    const links = Object.entries(QUESTIONS).map(([question, {title, setting}]) => el('a', {href: addressOf({...setting, question}), 'data-question': question}, title))
     byId('examples').append(...links)
 }
 
@@ -230,7 +233,8 @@ function entry(of, kind) {
 // Controls
 function newTestImage() {
     pad.clear()
-    pixels = TEST_IMAGES[Math.floor(Math.random()*TEST_IMAGES.length)]
+    const i = Math.floor(Math.random()*TEST.x.length)
+    seen = {pixels: TEST.x[i], digit: TEST.y[i]}
     drawAnswers()
 }
 function redraw() { // in other colours, or another width
@@ -253,7 +257,7 @@ window.onhashchange = () => {
 }
 matchMedia('(prefers-color-scheme: dark)').onchange = redraw
 new MutationObserver(redraw).observe(document.body, {attributeFilter: ['data-theme']})
-pad = makePad(byId('pad'), drawn => { if (drawn) { pixels = drawn; drawAnswers() } })
+pad = makePad(byId('pad'), drawn => { if (drawn) { seen = {pixels: drawn}; drawAnswers() } })
 buildQuestions()
 begin(fromAddress())
 new ResizeObserver(redraw).observe(byId('nets'))

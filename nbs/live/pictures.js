@@ -111,10 +111,11 @@ function drawRows(place, cycles, drawRow, marks = []) {
         ...[0, .25, .5, .75, 1].flatMap(s => [
             line(x(s), 4, x(s), bottom, {class: 'grid'}),
             text(x(s), bottom + 17, percent(s), {'text-anchor': 'middle'})]),
+        ...(cycles.length ? [] : [text(x(.5), bottom/2 + 4, 'from the first vote on', {'text-anchor': 'middle'})]),
         ...cycles.flatMap((cycle, row) => [
             text(54, 8 + ROW*row + 17, `cycle ${row}`, {'text-anchor': 'end'}),
             ...drawRow(cycle, x, 8 + ROW*row)]),
-        ...marks.map(({at, dash}) => line(x(at), 2, x(at), bottom, {class: 'mark', 'stroke-dasharray': dash})))
+        ...(cycles.length ? marks : []).map(({at, dash}) => line(x(at), 2, x(at), bottom, {class: 'mark', 'stroke-dasharray': dash})))
 }
 function drawVotes(place, cycles, rate, n) {
     drawRows(place, cycles, ({counts: {unpruned, all, any}}, x, top) => {

@@ -16,7 +16,8 @@ const SENTENCES = {
     tested({setting, state: {results: {ticket, full, matched}}}) {
         if (ticket === full) return `Trained on all ten digits, the full network has ${percent(full.accuracy, 1)} of the test images right.`
         const [other, found] = setting.compare.includes('matched') ? ['Its matched baseline', matched] : ['The full network', full]
-        return `Tested: ${percent(ticket.accuracy, 1)} right, with ${percent(1 - ticket.sparsity)} of the weights. ${other} has ${percent(found.accuracy, 1)}.`
+        const said = ticket.sparsity < .95 ? 'Tested' : 'The ticket is found'
+        return `${said}: ${percent(ticket.accuracy, 1)} right, with ${percent(1 - ticket.sparsity)} of the weights. ${other} has ${percent(found.accuracy, 1)}.`
     },
     train({setting: {partitions: n, start}, state: {cycle}}) {
         const from = FROM[cycle || start === 'own' ? start : 'theta0']
