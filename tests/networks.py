@@ -395,7 +395,7 @@ HEAVY = { # what `python tests/networks.py` tries
         ('resnet18', 'fc'), ('efficientnet_b0', 'classifier.1'), ('densenet121', 'classifier'), ('mobilenet_v3_small', 'classifier.3'),
         ('regnet_y_400mf', 'fc'))},
     'resnet, grouped': Case(resnet, 'fc', COLOUR),
-    'googlenet': Case(partial(vision, 'googlenet', weights=None, init_weights=True), 'fc', COLOUR),
+    'googlenet': Case(partial(vision, 'googlenet', weights=None, init_weights=True), 'fc', COLOUR, warned='get no gradient'),
     'inception_v3': Case(partial(vision, 'inception_v3', weights=None, init_weights=True), 'fc', COLOUR,
                          refused="'Mixed_6a.branch3x3.conv' (Conv2d)"),
 }

@@ -325,10 +325,12 @@ def region(path, data, changed):
 
 def looked_at(folder):
     "Everything that a run folder says, as plain values"
+    from colt.records import correct_images
     found = [folder.about(), [r.line() for r in folder.records()], folder.init()]
     for record in folder.records():
         ticket, cycle = folder.ticket(record.cycle), folder.cycle(record.cycle, record)
-        found.append([ticket.meta, ticket.init, ticket.mask, cycle.votes, [run.weights for run in cycle.runs]])
+        found.append([ticket.meta, ticket.init, ticket.mask, cycle.votes, [run.weights for run in cycle.runs], correct_images(folder, record)])
+        if 'models' in record.files: found.append(dict(folder.model(record.cycle, normalise=False).state_dict()))
     return found
 
 
@@ -402,7 +404,7 @@ def strangers(reference=None):
     with reference.place() as cwd:
         folder = cwd/'runs/one'
         shutil.copytree(reference.top/'runs'/name, folder)
-        for kind in *BITS, '':
+        for kind in *BITS, 'models', 'correct', '':
             for f in sorted((folder/kind).glob('*.safetensors' if kind else '*.json*')) + ([folder/'init.safetensors'] if not kind else []):
                 sources = [other/f.relative_to(folder), *(p for p in (folder/kind).glob(f'*{f.suffix}') if kind and p != f)]
                 for source in sources:
