@@ -68,7 +68,7 @@ torture: setup
 	$(BIN)/python tests/networks.py
 	$(BIN)/python tests/side_by_side.py
 
-BENCH := peak evaluation pruning cycle start memory 'steps fc1 lenet5' 'steps alexnet conv3' \
+BENCH := peak evaluation pruning cycle start memory seeds 'steps fc1 lenet5' 'steps alexnet conv3' \
 	'steps resnet18' 'steps densenet121' 'steps mobilenetv2' 'steps shufflenetv2'
 bench: setup
 	@for part in $(BENCH); do $(BIN)/python benchmarks/bench.py $$part || exit 1; done

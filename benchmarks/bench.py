@@ -9,6 +9,7 @@
     cycle        of two lenet5: train for two epochs, vote, overlap, rewind
     start        from nothing to the first step, beyond `import torch`
     memory       peak of a process that trains a few steps, beyond `import torch`
+    seeds        `colt-prune --seeds 0-4` of lenet5, one run after the other and two at the same time
 
 `original.py` is the original's way, written anew. Each part writes its rows into `results.md`, medians with the least and the most.
 Run it on an idle machine; a ratio holds for the run in which both were measured.
@@ -18,9 +19,11 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
+from timeit import timeit
 
 import torch
 import torch.nn.functional as F
@@ -64,7 +67,7 @@ def shown(values, factor=1.):
 def ratio(times, of='original', to='fp32'): return f'{statistics.median(times[of])/statistics.median(times[to]):.1f}'
 
 
-def write(part, columns, rows):
+def write(part, columns, rows, what='medians, with the least and the most'):
     "Put rows into the section of this part; rows of other networks, and other sections, stay"
     title = f'## {part}\n'
     text = RESULTS.read_text() if RESULTS.exists() else '# Results of `make bench`\n'
@@ -73,7 +76,7 @@ def write(part, columns, rows):
     old = [line for line in found.get(title.strip(), '').splitlines() if line.startswith('| ')][1:]
     lines = {line.split(' | ')[0]: line for line in old} | {f'| {row[0]}': '| ' + ' | '.join(row) + ' |' for row in rows}
     table = ['| ' + ' | '.join(columns) + ' |', '|---'*len(columns) + '|', *lines.values()]
-    about = f'{machine()}; medians, with the least and the most.'
+    about = f'{machine()}; {what}.'
     found[title.strip()] = '\n'.join([title, about, '', *table, '', ''])
     RESULTS.write_text('\n\n'.join(text.strip() for text in (head, *found.values())) + '\n')
     print('\n'.join(table))
@@ -250,7 +253,24 @@ def memory(*networks):
     write('Peak memory of a process', ['network, batches of 256', 'original, MB', 'fp32, MB', 'bf16, MB'], rows)
 
 
-PARTS = {f.__name__: f for f in (peak, steps, evaluation, pruning, cycle, start, memory)}
+FIVE = '--arch_type lenet5 --dataset fashionmnist --batch_size 256 --end_iter 1 --max_cycles 1 --evaluate no --seeds 0-4 --name five'
+
+
+def seeds(*_):
+    "The time of a command, from its start to its end, and whether its tickets have the bits of the first way"
+    ways = {'in turn, 1 thread': '--threads 1', 'in turn, 2 threads': '--threads 2', 'two workers, 1 thread each': '--threads 1 --workers 2'}
+    rows, first = [], None
+    for name, flags in ways.items():
+        with tempfile.TemporaryDirectory() as folder:
+            command = [Path(sys.executable).with_name('colt-prune'), *FIVE.split(), *flags.split()]
+            took = timeit(partial(subprocess.run, command, cwd=folder, check=True, stdout=subprocess.DEVNULL), number=1) # `Timer` would do it thrice
+            tickets = [path.read_bytes() for path in sorted(Path(folder).rglob('tickets/*'))]
+        first = first or tickets
+        rows.append([name, f'{took:.1f}', str(len(tickets)), 'yes' if tickets == first else 'no'])
+    write('Five seeds of lenet5', ['way', 'seconds', 'tickets', 'the bits of the first'], rows, 'two cycles of one epoch on 54,000 images; one command each')
+
+
+PARTS = {f.__name__: f for f in (peak, steps, evaluation, pruning, cycle, start, memory, seeds)}
 
 if __name__ == '__main__':
     if sys.argv[1:2] == [] or sys.argv[1] not in PARTS: sys.exit(__doc__)

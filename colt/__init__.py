@@ -30,6 +30,7 @@ PUBLIC = { # module -> its names that are also names of `colt`
     'train': ['evaluate', 'fit'],
     'parallel': [],
     'trial': [],
+    'behaviour': [],
     'threads': ['using_threads'],
     'workers': [],
     'executors': [],

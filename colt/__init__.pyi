@@ -18,6 +18,7 @@ from . import classifier as classifier
 from . import train as train
 from . import parallel as parallel
 from . import trial as trial
+from . import behaviour as behaviour
 from . import threads as threads
 from . import workers as workers
 from . import executors as executors

@@ -20,7 +20,7 @@ def draw_augmentation(
     recipe:Recipe, # its crop, flip and rotate are used
     g:torch.Generator,
 # rows down and columns right to the crop (int64), whether to mirror (bool), degrees counter-clockwise (float)
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, ...]:
     "Draw how each of `n` images is augmented"
     down, right = torch.randint(-recipe.crop, recipe.crop + 1, (2, n), generator=g)
     mirror = torch.rand(n, generator=g) < .5*recipe.flip
@@ -43,33 +43,41 @@ def draw_epoch(
 # %% ../nbs/api/09_augment.ipynb #7a1b1c04
 def _rotate(rows, columns, angle, h, w):
     "The rows and columns that pixels come from, if images are rotated around their centre"
-    sin, cos = angle.deg2rad().sin(), angle.deg2rad().cos()
-    y = rows - (h - 1)/2
-    x = columns - (w - 1)/2
-    rotated_rows = sin*x + cos*y + (h - 1)/2
-    rotated_columns = cos*x - sin*y + (w - 1)/2
+    radians = angle.deg2rad()
+    sin, cos = radians.sin(), radians.cos()
+    middle_row, middle_column = (h - 1)/2, (w - 1)/2
+    y = rows - middle_row
+    x = columns - middle_column
+    rotated_rows = sin*x + cos*y + middle_row
+    rotated_columns = cos*x - sin*y + middle_column
     return rotated_rows.round().long(), rotated_columns.round().long()
 
 # %% ../nbs/api/09_augment.ipynb #53640e6e
 def _inside(positions, size): return (positions >= 0) & (positions < size)
 
+def _for_pixels(values, x): return values.to(x.device)[:, None, None] # a value for all pixels of an image
+
+# %% ../nbs/api/09_augment.ipynb #08db0c15
 def augment(
     x:Tensor, # uint8, (n, c, h, w)
-    down:Tensor, # int64, (n,): rows from the top of the image to that of the crop; negative if the crop begins above
+    down:Tensor, # int64, (n,): rows from the top of the image to that of the crop; may be negative
     right:Tensor, # int64, (n,): columns between their left edges, likewise
     mirror:Tensor, # bool, (n,)
     angle:Tensor|None=None, # float, (n,): degrees counter-clockwise; None rotates no image
 ) -> Tensor: # uint8, (n, c, h, w); black where a pixel comes from outside of its image
     "Crop, mirror and rotate (nearest pixel) each image"
     _, c, h, w = x.shape
-    down, right, mirror = (t.to(x.device)[:, None, None] for t in (down, right, mirror))
+    down, right, mirror = (_for_pixels(values, x) for values in (down, right, mirror))
     rows = torch.arange(h, device=x.device)[:, None]
     columns = torch.arange(w, device=x.device)
-    if angle is not None: rows, columns = _rotate(rows, columns, angle.to(x.device)[:, None, None], h, w)
+    if angle is not None: rows, columns = _rotate(rows, columns, _for_pixels(angle, x), h, w)
     inside = _inside(rows, h) & _inside(columns, w)
     rows = rows + down
-    columns = torch.where(mirror, w - 1 - columns, columns) + right
+    columns = torch.where(mirror, w - 1 - columns, columns)
+    columns = columns + right
     inside = inside & _inside(rows, h) & _inside(columns, w)
-    source = torch.where(inside, rows*w + columns, h*w).flatten(1)
-    pixels = F.pad(x.flatten(2), (0, 1)) # the last one, number h*w, is black
-    return pixels.gather(2, source[:, None].expand(-1, c, -1)).view(x.shape)
+    black = h*w # the number of a pixel after the last one
+    source = torch.where(inside, rows*w + columns, black)
+    in_each_channel = source.view(-1, 1, h*w).expand(-1, c, -1)
+    pixels = F.pad(x.flatten(2), (0, 1))
+    return pixels.gather(2, in_each_channel).view(x.shape)

@@ -43,6 +43,14 @@ def _unpack_state(tensors, header):
     seconds = float(header['seconds'])
     return TrainState(**found, history=tuple(history), seconds=seconds, within=EpochState(**within))
 
+# %% ../nbs/api/12a_checkpoint.ipynb #ca38e5fd
+def _read_state(path, job):
+    "The state in a file; raise `DamagedFile` if it is damaged, or of another job"
+    tensors, header = read_tensors(path, 'it is put aside')
+    with reading(path, 'it is put aside'):
+        if header['job'] != job: raise ValueError('another training has written it')
+        return _unpack_state(tensors, header)
+
 # %% ../nbs/api/12a_checkpoint.ipynb #a7b1eb11
 class Checkpoint:
     "The state of a training in a file"
@@ -58,18 +66,12 @@ class Checkpoint:
         job:str='', # what determines the training
     ) -> TrainState|None: # None if there is no such file
         "Read the state. A file that is damaged or has another job is renamed, with a warning"
-        if not self.path.is_file(): return None
-        try: return self._read(job)
+        if not self.path.exists(): return None
+        try: return _read_state(self.path, job)
         except DamagedFile as e:
             warnings.warn(f'{e}; this training begins again', stacklevel=2)
             self.path.replace(self.path.with_suffix('.damaged'))
             return None
-
-    def _read(self, job):
-        tensors, header = read_tensors(self.path, 'it is put aside')
-        with reading(self.path, 'it is put aside'):
-            if header['job'] != job: raise ValueError('another training has written it')
-            return _unpack_state(tensors, header)
 
     def save(self,
         state:TrainState,

@@ -19,28 +19,30 @@ from .engines.dense import autocast, main_output, to_input
 # %% ../nbs/api/12c_classifier.ipynb #12c0000a
 def _check_images(x, channels):
     "Raise `ValueError` unless these are images as they are: bytes, or floats from 0 to 1"
-    if not isinstance(x, Tensor): raise _no_images(f'a {type(x).__name__}', channels)
-    if x.ndim != 4 or x.shape[1] != channels: raise _no_images(f'{x.dtype} {tuple(x.shape)}', channels)
+    found = f'{x.dtype} {tuple(x.shape)}' if isinstance(x, Tensor) else f'a {type(x).__name__}'
+    if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != channels:
+        raise ValueError(f'these images are {found}; '
+                         f'they must be a tensor of (n, {channels}, height, width)')
     if x.dtype == torch.uint8: return
     if not x.is_floating_point():
         raise ValueError(f'these images are {x.dtype}; pass bytes (uint8), or floats from 0 to 1')
-    least, most = (float(v) for v in x.detach().aminmax())
+    least, most = map(float, x.detach().aminmax())
     if 0 <= least and most <= 1: return
     way = 'pass them as bytes, or divide them by 255'
     if not 0 <= least:
         way = ('they seem to be standardised already: '
                'pass them as they were before, or use model(normalise=False)')
-    raise ValueError(f'these images go from {least:g} to {most:g}; floats must go from 0 to 1: {way}')
-
-def _no_images(found, channels):
-    return ValueError(f'these images are {found}; they must be a tensor of (n, {channels}, height, width)')
+    raise ValueError(f'these images go from {least:g} to {most:g}; '
+                     f'floats must go from 0 to 1: {way}')
 
 # %% ../nbs/api/12c_classifier.ipynb #12cd0001
 def _contiguous(net, x):
     "The outputs of a network, computed with images and weights that are contiguous in memory"
     def straight(v): return v.to(memory_format=torch.contiguous_format)
-    return functional_call(net, {n: straight(p) for n, p in net.named_parameters()}, straight(x))
+    weights = {n: straight(p) for n, p in net.named_parameters()}
+    return functional_call(net, weights, straight(x))
 
+# %% ../nbs/api/12c_classifier.ipynb #f0accf7e
 def _as_batch(x, device):
     "Images as a tensor of four dimensions, if they are one picture, PIL images or arrays"
     if isinstance(x, Tensor): return x[None] if x.ndim == 3 else x
@@ -56,7 +58,7 @@ class Classifier(nn.Module):
 
     def __init__(self,
         net:nn.Module, # takes standardised images
-        mean_std:tuple[Tensor, Tensor], # of each channel of its training images, 0 to 255, each (c,)
+        mean_std:tuple[Tensor, Tensor], # of each channel of its training images, 0 to 255, (c,)
         classes:Sequence[str], # the name of each output
         precision:str='fp32', # in which it was tested, as in `Recipe`
     ):

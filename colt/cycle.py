@@ -32,6 +32,7 @@ class Collapse(RuntimeError):
         super().__init__(message)
         self.ending = ending
 
+# %% ../nbs/api/17_cycle.ipynb #4ee6acf1
 def next_mask(
     cycle:Cycle, # with its votes
 ) -> Mask:
@@ -55,6 +56,7 @@ def everything(
     params = {n: net.get_parameter(n) for n in prunable.sizes}
     return {n: torch.ones(p.shape, dtype=torch.bool, device=p.device) for n, p in params.items()}
 
+# %% ../nbs/api/17_cycle.ipynb #6f51f423
 def is_done(
     cycle:Cycle,
     prunable:Prunable,
@@ -78,6 +80,7 @@ def _check_partitions(partitions, recipe):
                       'so the overlap of their votes on the head means little; '
                       'and the fresh head of a ticket on all classes is not pruned', stacklevel=3)
 
+# %% ../nbs/api/17_cycle.ipynb #dd985e0f
 def _check_path(mask, layers, n):
     "Raise `ValueError` unless the mask of cycle `n` keeps as many weights as the run that is followed"
     sizes = {name: m.numel() for name, m in mask.items()}

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['UNFINISHED', 'write_whole', 'place', 'clear_unfinished', 'FolderInUse', 'locked', 'content_digest', 'pack_tensors',
-           'save_tensors', 'DamagedFile', 'reading', 'read_tensors', 'seal', 'check_seal', 'pack_mask', 'unpack_mask',
-           'scatter']
+           'save_tensors', 'DamagedFile', 'reading', 'read_text', 'read_tensors', 'seal', 'check_seal', 'pack_mask',
+           'unpack_mask', 'scatter']
 
 # %% ../nbs/api/06_files.ipynb #3f599eda
 import errno, hashlib, json, os, re, secrets
@@ -47,6 +47,7 @@ def write_whole(
         if isinstance(e, OSError): e.filename, e.filename2 = str(path), None
         raise
 
+# %% ../nbs/api/06_files.ipynb #f299b315
 def _sync_folder(folder):
     "Wait until the names in a folder are on the disk"
     if os.name != 'posix': return # elsewhere a folder can't be opened
@@ -67,6 +68,7 @@ def place(
     path.parent.mkdir(exist_ok=True)
     return path
 
+# %% ../nbs/api/06_files.ipynb #897eb110
 def clear_unfinished(
     folder:Path, # in which no other process writes
 ):
@@ -78,11 +80,13 @@ def clear_unfinished(
 class FolderInUse(ValueError):
     "Another process works in a folder"
 
+# %% ../nbs/api/06_files.ipynb #6bc7865c
 @contextmanager
 def locked(
     folder:Path,
 ) -> Iterator[None]:
     "Raise `FolderInUse` if another process works in the folder; the lock ends with the process"
+    if (folder/'.lock').is_symlink(): raise ValueError(f"'{folder}/.lock' is a link; delete it")
     lock = FileLock(folder/'.lock', timeout=1, thread_local=False)
     try: lock.acquire()
     except Timeout:
@@ -117,6 +121,7 @@ def pack_tensors(
     whole = {n: v.clone(memory_format=torch.contiguous_format) for n, v in tensors.items()} # none shares memory
     return _sort_words(save(whole, words | {'digest': content_digest(whole, words)}))
 
+# %% ../nbs/api/06_files.ipynb #aa593e05
 def _sort_words(data):
     "The bytes of a safetensors file, with the words of its header in order"
     size = int.from_bytes(data[:8], 'little')
@@ -127,6 +132,7 @@ def _sort_words(data):
     length = len(text).to_bytes(8, 'little')
     return b''.join([length, text, memoryview(data)[8 + size:]])
 
+# %% ../nbs/api/06_files.ipynb #7432ccde
 def save_tensors(
     path:Path, # in a folder of a run
     tensors:Mapping[str, Tensor], # on the CPU
@@ -139,8 +145,9 @@ def save_tensors(
 class DamagedFile(ValueError):
     "A file that is not what was written"
 
+# %% ../nbs/api/06_files.ipynb #ac5f2644
 _UNREADABLE = (
-    SafetensorError, ValueError, KeyError, TypeError, AttributeError,
+    SafetensorError, ValueError, LookupError, TypeError, AttributeError,
     RuntimeError, OverflowError, MemoryError)
 
 @contextmanager
@@ -157,8 +164,34 @@ def reading(
         what = ' '.join(str(e).split())[:300] or type(e).__name__
         raise DamagedFile(f"'{path}' is damaged ({what}); {advice}") from None
 
+# %% ../nbs/api/06_files.ipynb #06f0a0a2
+_MOST_TEXT = 2**28 # bytes; a cycle of a large network has some ten thousand
+
+def read_text(
+    path:Path,
+) -> bytes:
+    "The bytes of a regular file; raise `ValueError` for anything else, and for more than 268 MB"
+    if not path.is_file(): raise ValueError('it is no regular file')
+    size = path.stat().st_size
+    if size > _MOST_TEXT: raise ValueError(f'it has {size:,} bytes')
+    return path.read_bytes()
+
 # %% ../nbs/api/06_files.ipynb #6f0a0006
 _MOST_HEADER = 2**22 # bytes: a tensor has about a hundred
+
+def _read_whole(path):
+    "The header and the bytes of a safetensors file, once its size is known to be what the header says"
+    if not path.exists(): raise FileNotFoundError(path)
+    if not path.is_file(): raise ValueError('it is no regular file')
+    with path.open('rb') as file:
+        size = int.from_bytes(file.read(8), 'little')
+        if size > _MOST_HEADER: raise ValueError(f'its header would have {size:,} bytes')
+        header = json.loads(file.read(size))
+        ends = [about['data_offsets'][1] for name, about in header.items() if name != '__metadata__']
+        expected, found = 8 + size + max(ends, default=0), path.stat().st_size
+        if found != expected: raise ValueError(f'it has {found:,} bytes, and its header speaks of {expected:,}')
+        file.seek(0)
+        return header, file.read()
 
 def read_tensors(
     path:str|Path,
@@ -169,15 +202,12 @@ def read_tensors(
     A file without a digest (of version 0.1.0, or of another program) is read as it is.
     """
     with reading(path, advice):
-        if not Path(path).is_file(): raise FileNotFoundError(path)
-        data = Path(path).read_bytes()
-        size = int.from_bytes(data[:8], 'little')
-        if size > _MOST_HEADER: raise ValueError(f'its header would have {size:,} bytes')
-        tensors = load(data)
-        words = json.loads(data[8:8 + size]).get('__metadata__', {})
+        header, data = _read_whole(Path(path))
+        tensors, words = load(data), header.get('__metadata__', {})
         if 'digest' in words: _check_digest(tensors, words)
         return tensors, words
 
+# %% ../nbs/api/06_files.ipynb #0fa88aee
 def _check_digest(tensors, words):
     "Raise `ValueError` unless the digest among the words is that of the tensors and the other words"
     others = {k: v for k, v in words.items() if k != 'digest'}
@@ -192,6 +222,7 @@ def seal(
     values = {k: v for k, v in values.items() if k != 'digest'}
     return values | {'digest': hashlib.sha256(json.dumps(values).encode()).hexdigest()}
 
+# %% ../nbs/api/06_files.ipynb #416ec070
 def check_seal(
     values:Mapping[str, Any], # as they were read
 ):
@@ -229,6 +260,7 @@ def unpack_mask(
     if within: return {n: scatter(rows[n], within[n]) for n in shapes}
     return {n: rows[n].view(shape) for n, shape in shapes.items()}
 
+# %% ../nbs/api/06_files.ipynb #f954895e
 def scatter(
     values:Tensor, # (k,), one for each True of the mask
     mask:Tensor, # bool, of any shape

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .cycle import Collapse
-from .data import DATASETS, Dataset, as_dataset, name_of
+from .data import DATASETS, Dataset, Shape, as_dataset, name_of
 from .mask import groups
 from .own_network import Source, make_network, own_network
 from .plans import plan
@@ -29,7 +29,7 @@ def own_recipe(
     classes:int, # of the data set
     dataset:str='own', # its name
     head:str|None=None, # name of the last linear or convolutional layer; by default, it is found
-    shape:tuple[int, int, int]|None=None, # (c, h, w) of the images, if it is known: it helps to find the head
+    shape:Shape|None=None, # (c, h, w) of the images: it helps to find the head
     **changes:Any, # settings that differ from the defaults
 ) -> Recipe:
     "The default for a network of your own. Errors as in `Recipe` and `own_network`"
@@ -37,7 +37,8 @@ def own_recipe(
     usual = Recipe.default('conv3', dataset if dataset in DATASETS else 'digits', **depends)
     own = own_network(net, max(1, -(-classes//usual.partition)), head, shape=shape)
     kinds = groups(own.make(classes, 0), own.head).values()
-    settings: dict[str, Any] = dict(arch=own.name, dataset=dataset, partition=min(usual.partition, classes))
+    partitions = min(usual.partition, classes)
+    settings: dict[str, Any] = dict(arch=own.name, dataset=dataset, partition=partitions)
     for kind in 'conv', 'linear': settings[f'{kind}_prune_ratio'] = .15 if kind in kinds else 0.
     if 'optimizer' not in changes: settings |= dict(lr=2e-3, batch_size=64)
     if dataset not in DATASETS: settings['end_iter'] = 10
@@ -49,47 +50,55 @@ def _summary(run):
     records = run.records()
     first, last = records[0], records[-1]
     text = f'cycle {last.cycle}: {last.sparsity:.1%} of the prunable weights are pruned'
-    if last.ticket: text += f'; test accuracy of the ticket {last.ticket.test_accuracy:.1%}'
-    if last.ticket and first.ticket: text += f', of the dense network {first.ticket.test_accuracy:.1%}'
-    return text + ''.join(f', of the control {n} {c.test_accuracy:.1%}' for n, c in last.controls.items())
+    if not last.ticket: return text
+    found = {'; test accuracy of the ticket': last.ticket}
+    if first.ticket: found[', of the dense network'] = first.ticket
+    for name, control in last.controls.items(): found[f', of the control {name}'] = control
+    return text + ''.join(f'{name} {result.test_accuracy:.1%}' for name, result in found.items())
 
+# %% ../nbs/api/22a_find.ipynb #16fe4765
 def _finish(planned, run, report):
     "Train what is not trained yet; if pruning can't continue, warn, and evaluate the last ticket"
     try:
         for _ in execute(planned, run, report): pass
     except Collapse as end:
         warnings.warn(str(end), stacklevel=3)
-        if planned.recipe.evaluate != 'no': evaluate_ticket(planned, run, run.records()[-1].cycle, report)
+        last = run.records()[-1].cycle
+        if planned.recipe.evaluate != 'no': evaluate_ticket(planned, run, last, report)
 
 # %% ../nbs/api/22a_find.ipynb #22a0001b
 def find_ticket(
-    make_net:Source, # a function from the number of outputs to a network; or a network, whose width all trainings use
+    make_net:Source, # makes a network for n outputs; or a network, whose width all trainings use
     data:Any, # images of any kind that `as_dataset` reads, or a name that `load` knows
-    recipe:Recipe|None=None, # its `arch` and `dataset` are replaced by your own names; by default, `own_recipe`
-    path:str|Path|None=None, # folder of the run; by default, in `runs`, under the name of the recipe
-    report:Report|None=None, # a callback instead of the progress that is shown in a terminal or a notebook
+    recipe:Recipe|None=None, # your own names replace `arch` and `dataset`; by default, `own_recipe`
+    path:str|Path|None=None, # folder of the run; by default, `runs`/name of the recipe
+    report:Report|None=None, # a callback, instead of the progress that is shown
     head:str|None=None, # name of the last linear or convolutional layer; by default, it is found
 ) -> RunFolder:
     """Find a ticket of your network on your images, evaluate it, and keep its trained network
 
-    A run that is there with the same recipe goes on. Raise `ValueError` if another one is there, and the errors of
-    `plan` and `execute`. Warn if pruning ends before the target.
+    A run that is there with the same recipe goes on. Raise `ValueError` if another one is there, and
+    the errors of `plan` and `execute`. Warn if pruning ends before the target.
     """
     planned = _plan(make_net, data, recipe, head)
     folder = RunFolder(path or Path('runs')/planned.name)
     is_new = not folder.exists()
     run = create_run(planned, folder.path) if is_new else resume_run(planned, folder.path)
     if is_new and report is None: say(opening(planned, folder.path))
-    with shown_progress(planned) if report is None else nullcontext(report) as callback: _finish(planned, run, callback)
+    progress = shown_progress(planned) if report is None else nullcontext(report)
+    with progress as callback: _finish(planned, run, callback)
     if report is None: say(_summary(run))
     return run
 
+# %% ../nbs/api/22a_find.ipynb #bc0a8c51
 def _plan(make_net, data, recipe, head):
     "The plan of a run under the user's own names"
     dataset, name = _images(data, recipe), name_of(data)
-    if isinstance(data, Dataset) and recipe and recipe.dataset not in DATASETS: name = recipe.dataset
-    usual = recipe or own_recipe(make_net, len(dataset.classes), name, head, dataset.shape)
-    arch = type(make_network(make_net, len(dataset.classes), usual.seed)).__name__
+    if isinstance(data, Dataset) and recipe and recipe.dataset not in DATASETS:
+        name = recipe.dataset
+    classes = len(dataset.classes)
+    usual = recipe or own_recipe(make_net, classes, name, head, dataset.shape)
+    arch = type(make_network(make_net, classes, usual.seed)).__name__
     return plan(replace(usual, arch=arch, dataset=name), dataset, net=make_net, head=head)
 
 def _images(data, recipe):

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Weights', 'Mask', 'Counts', 'Shares', 'is_bias', 'check_plain', 'groups', 'kinds', 'full_mask', 'as_bools',
            'layer_kept', 'count_kept', 'sparsity', 'layer_sparsity', 'Prunable', 'find_prunable', 'check_alike',
-           'prune', 'min_kept', 'apply_']
+           'prune', 'min_kept', 'masked_parameters', 'apply_']
 
 # %% ../nbs/api/03_mask.ipynb #40f3060f
 from collections.abc import Mapping
@@ -45,6 +45,7 @@ def is_bias(
     parameter = name.rpartition('.')[2]
     return parameter.endswith('bias') or parameter.startswith('bias_')
 
+# %% ../nbs/api/03_mask.ipynb #7f1e9541
 def _group_in(layer, parameter, bias):
     "The group of a parameter of this layer; None if it is in none"
     group = next((group for group, types in _layers.items() if isinstance(layer, types)), None)
@@ -53,7 +54,7 @@ def _group_in(layer, parameter, bias):
     return group if parameter in _WEIGHTS or is_recurrent else None
 
 # %% ../nbs/api/03_mask.ipynb #0429b3a3
-_HOOKS: dict[type, str] = { # what computes a weight before each forward pass -> the call that ends it
+_HOOKS: dict[type, str] = { # what computes a weight in each forward pass -> the call that ends it
     WeightNorm: 'torch.nn.utils.remove_weight_norm',
     SpectralNorm: 'torch.nn.utils.remove_spectral_norm',
     BasePruningMethod: 'torch.nn.utils.prune.remove'}
@@ -66,6 +67,7 @@ def _computed(module):
         for kind, call in _HOOKS.items():
             if isinstance(hook, kind): yield getattr(hook, 'name', getattr(hook, '_tensor_name', 'weight')), call
 
+# %% ../nbs/api/03_mask.ipynb #3c8d7f89
 def check_plain(
     net:nn.Module,
 ):
@@ -80,20 +82,22 @@ def check_plain(
 def _names_of_each(net):
     "All names of each parameter: tied weights have several"
     names: dict[nn.Parameter, list[str]] = {}
-    for name, p in net.named_parameters(remove_duplicate=False): names.setdefault(p, []).append(name)
+    for name, p in net.named_parameters(remove_duplicate=False):
+        names.setdefault(p, []).append(name)
     return list(names.values())
 
 def _named_group(names, also):
-    return next((group for pattern, group in also.items() if any(fnmatchcase(n, pattern) for n in names)), None)
+    for pattern, group in also.items():
+        if any(fnmatchcase(n, pattern) for n in names): return group
 
 # %% ../nbs/api/03_mask.ipynb #0429c001
 def groups(
     net:nn.Module,
-    head:str='head', # name of the last linear or convolutional layer, whose weights are the group `output`
+    head:str='head', # name of the last linear or convolutional layer: the group `output`
     bias:bool=False, # include the biases
-    also:Mapping[str, str]=MappingProxyType({}), # pattern of names -> group, for parameters that are in none
-) -> dict[str, str]: # parameter name -> `conv`, `linear`, `output` or `batchnorm`, in the network's order
-    "The parameters that are ranked together: a bias goes with the weights of its layer. Errors as in `check_plain`"
+    also:Mapping[str, str]=MappingProxyType({}), # pattern of names -> group, for those in none
+) -> dict[str, str]: # parameter name -> `conv`, `linear`, `output` or `batchnorm`, in order
+    "What is ranked together: a bias goes with the weights of its layer. Errors as in `check_plain`"
     check_plain(net)
     layers, found = dict(net.named_modules(remove_duplicate=False)), {}
     for names in _names_of_each(net):
@@ -111,16 +115,17 @@ def kinds(
     head:str='head', # as in `groups`
 ) -> dict[str, str]: # parameter name -> its group, or `bias`
     "The kind of each parameter that can be pruned"
-    return {n: 'bias' if is_bias(n) else group for n, group in groups(net, head, bias=True).items()}
+    group = groups(net, head, bias=True)
+    return {n: 'bias' if is_bias(n) else group[n] for n in group}
 
 # %% ../nbs/api/03_mask.ipynb #e1547083
 def full_mask(
     net:nn.Module,
-    prunable:tuple[str, ...]=('conv',), # kinds, as in `kinds`; with `bias`, the biases of their layers
+    prunable:tuple[str, ...]=('conv',), # kinds, as in `kinds`; `bias`: those of their layers
     head:str='head', # name of the last linear or convolutional layer
     also:Mapping[str, str]=MappingProxyType({}), # pattern of names -> kind, as in `groups`
 ) -> Mask: # on the device of the network
-    "A mask that keeps all parameters of the kinds `prunable`; raise `ValueError` for an unknown kind"
+    "A mask that keeps all parameters of these kinds; raise `ValueError` for an unknown kind"
     unknown = {*prunable} - {*_layers, 'output', 'bias'}
     if unknown:
         raise ValueError(f'full_mask: there is no kind {sorted(unknown)}; '
@@ -135,21 +140,25 @@ def as_bools(
     mask:Mapping[str, Tensor], # parameter name -> 0 and 1 in any type
 ) -> Mask:
     "The mask in bools; raise `ValueError` for a value other than 0 and 1"
-    return {n: _as_bool(who, n, m if isinstance(m, Tensor) else torch.as_tensor(m)) for n, m in mask.items()}
+    return {n: _as_bool(who, n, torch.as_tensor(m, device=getattr(m, 'device', 'cpu'))) for n, m in mask.items()}
 
+# %% ../nbs/api/03_mask.ipynb #b68d8c22
 def _as_bool(who, name, m):
     if m.dtype == torch.bool: return m
     kept = m == 1
     if (kept | (m == 0)).all(): return kept
-    raise ValueError(f"{who}: '{name}' has values other than 0 and 1 in the mask; True or 1 keeps a weight")
+    raise ValueError(f"{who}: '{name}' has values other than 0 and 1 in the mask; "
+                     'True or 1 keeps a weight')
 
 # %% ../nbs/api/03_mask.ipynb #232bf092
 def layer_kept(
     mask:Mask,
 ) -> dict[str, int]: # parameter name -> number of weights
     "How many weights of each parameter the mask keeps"
-    return {n: int(np.count_nonzero(m.numpy(force=True))) for n, m in as_bools('sparsity', mask).items()}
+    mask = as_bools('sparsity', mask)
+    return {n: int(np.count_nonzero(m.numpy(force=True))) for n, m in mask.items()}
 
+# %% ../nbs/api/03_mask.ipynb #43525de0
 def count_kept(
     mask:Mask,
 ) -> int: # number of weights
@@ -162,8 +171,10 @@ def sparsity(
 ) -> float: # 0 (all kept) to 1 (all pruned)
     "The share of the mask's weights that is pruned"
     mask = as_bools('sparsity', mask)
-    return 1 - count_kept(mask)/max(1, sum(m.numel() for m in mask.values()))
+    weights = sum(m.numel() for m in mask.values())
+    return 1 - count_kept(mask)/max(1, weights)
 
+# %% ../nbs/api/03_mask.ipynb #e66c131d
 def layer_sparsity(
     mask:Mask,
 ) -> dict[str, float]: # 0 to 1 for each parameter
@@ -173,12 +184,12 @@ def layer_sparsity(
 # %% ../nbs/api/03_mask.ipynb #e37807ad
 @dataclass(frozen=True)
 class Prunable:
-    "Which parameters a run may prune, and which of them it ranks together: plain values, found once for a run"
+    "Which parameters a run may prune, and which of them it ranks together; found once for a run"
     sizes: dict[str, int] # parameter name -> number of its weights
     groups: dict[str, str] # parameter name -> `conv`, `linear`, `output` or `batchnorm`
     scope: str # rank all of a group together (`global`), or each parameter by itself (`local`)
     weights: int # of all parameters but the biases, prunable or not
-    unpruned: dict[str, int] = field(default_factory=dict) # name -> size of those of them that are not pruned
+    unpruned: dict[str, int] = field(default_factory=dict) # name -> size, where nothing is pruned
 
     @property
     def total(self) -> int: return sum(self.sizes.values()) # weights that may be pruned
@@ -201,7 +212,8 @@ def find_prunable(
     group = groups(net, head, bias=True, also=also)
     weights = {n: p.numel() for n, p in net.named_parameters() if not is_bias(n)}
     unpruned = {n: size for n, size in weights.items() if n not in sizes}
-    return Prunable(sizes, {n: group[n] for n in sizes}, scope, sum(weights.values()), unpruned)
+    group = {n: group[n] for n in sizes}
+    return Prunable(sizes, group, scope, sum(weights.values()), unpruned)
 
 # %% ../nbs/api/03_mask.ipynb #9e92d462
 def _rank(
@@ -214,22 +226,24 @@ def _rank(
     ranks |= unpruned.view(np.int8) - 1
     return ranks
 
+# %% ../nbs/api/03_mask.ipynb #a5e59eb7
 def _keep(
     ranks:np.ndarray, # as `_rank` gives them
     k:int, # how many to prune
 ) -> np.ndarray: # bool, (n,)
-    "False where a weight is pruned, and at the `k` smallest of the others; of equal ones, the first are pruned"
+    "False where a weight is pruned, and at the `k` smallest of the others; of equal ones, the first"
     if k == 0: return ranks >= 0
     smallest = np.partition(ranks.view(f'u{ranks.dtype}'), k - 1)[:k]
     limit = int(smallest[-1])
     keep = ranks >= limit
-    keep[np.flatnonzero(ranks == limit)[:np.count_nonzero(smallest == limit)]] = False
+    n_equal = np.count_nonzero(smallest == limit)
+    keep[np.flatnonzero(ranks == limit)[:n_equal]] = False
     return keep
 
 # %% ../nbs/api/03_mask.ipynb #fbe4be6f
 def check_alike(
     who:str, # name of the calling function, for the message
-    found:Mapping[str, Mapping[str, Tensor]], # two dictionaries of tensors, by their names in the message
+    found:Mapping[str, Mapping[str, Tensor]], # two dictionaries of tensors, by what they are called
 ):
     "Raise `ValueError` unless both dictionaries have the same names and shapes"
     def refuse(what): raise ValueError(f'{who}: {what}; were both made from the same network?')
@@ -251,21 +265,25 @@ def _as_array(tensor):
     tensor = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
     return tensor.flatten().numpy(force=True)
 
+# %% ../nbs/api/03_mask.ipynb #c4ca07ae
 def _rank_all(weights, unpruned):
     "The ranks of several arrays in one line"
     ends = np.cumsum([len(array) for array in unpruned])
     line = np.empty(ends[-1], np.result_type(*weights))
-    for values, kept, piece in zip(weights, unpruned, np.split(line, ends[:-1])): _rank(values, kept, piece)
+    pieces = np.split(line, ends[:-1])
+    for values, kept, piece in zip(weights, unpruned, pieces): _rank(values, kept, piece)
     return line.view(f'int{8*line.itemsize}')
 
 # %% ../nbs/api/03_mask.ipynb #7a4ec001
 def _prune_line(weights, mask, rate):
     "The next mask of these parameters"
-    arrays, unpruned = [_as_array(weights[n]) for n in mask], [_as_array(m) for m in mask.values()]
-    ranks = _rank_all(arrays, unpruned)
-    if ranks.max(initial=-1) >= np.array(np.inf, np.result_type(*arrays)).view(ranks.dtype):
+    arrays = [_as_array(weights[n]) for n in mask]
+    ranks = _rank_all(arrays, [_as_array(m) for m in mask.values()])
+    infinity = np.array(np.inf, np.result_type(*arrays)).view(ranks.dtype)
+    if ranks.max(initial=-1) >= infinity:
         n = next(n for n in mask if not weights[n].isfinite().all())
-        raise ValueError(f'prune: {n} has values that are not finite; train with a lower learning rate')
+        raise ValueError(f'prune: {n} has values that are not finite; '
+                         'train with a lower learning rate')
     keep = _keep(ranks, round(rate*count_kept(mask)))
     pieces = torch.from_numpy(keep).split([m.numel() for m in mask.values()])
     return {n: piece.view_as(m).to(m.device) for (n, m), piece in zip(mask.items(), pieces)}
@@ -278,7 +296,8 @@ def _check_rates(names, groups, rates):
             raise ValueError(f"prune: there is no group or no rate for '{n}'; "
                              'give `groups` for every name and `rate` for every group')
         share = rates[groups[n]]
-        if not 0 <= share <= 1: raise ValueError(f'prune: rate {share} for {n}; it must lie between 0 and 1')
+        if not 0 <= share <= 1:
+            raise ValueError(f'prune: rate {share} for {n}; it must lie between 0 and 1')
 
 # %% ../nbs/api/03_mask.ipynb #823ec35e
 def prune(
@@ -287,32 +306,35 @@ def prune(
     rate:float|Shares, # share of the unpruned weights to prune, 0 to 1; or one for each group
     scope:str='global', # rank within a group (`global`), or within each tensor (`local`)
     groups:Mapping[str, str]|None=None, # parameter name -> group; by default all are in one
-) -> Mask: # a new mask, with exactly `round(rate * unpruned)` weights fewer in each group, or tensor
+) -> Mask: # a new mask, with exactly `round(rate * unpruned)` fewer in each group, or tensor
     """Prune the unpruned weights with the smallest magnitudes (arXiv 1803.03635, section 2)
 
-    Of equal magnitudes, the first are pruned. Raise `ValueError` for a wrong rate, scope, name or shape,
-    and for weights that are not finite.
+    Of equal magnitudes, the first are pruned. Raise `ValueError` for a wrong rate, scope, name or
+    shape, and for weights that are not finite.
     """
     if scope not in ('global', 'local'):
         raise ValueError(f"prune: scope '{scope}'; choose global or local")
     mask = as_bools('prune', mask)
-    check_alike('prune', {'weights': {n: w for n, w in weights.items() if n in mask}, 'mask': mask})
+    used = {n: w for n, w in weights.items() if n in mask}
+    check_alike('prune', {'weights': used, 'mask': mask})
     if groups is None: groups = dict.fromkeys(mask, 'all')
     rates = rate if isinstance(rate, Mapping) else dict.fromkeys(groups.values(), rate)
     _check_rates(mask, groups, rates)
     pruned: Mask = {}
     for names in _ranked_together({n: groups[n] for n in mask}, scope):
-        pruned |= _prune_line(weights, {n: mask[n] for n in names}, rates[groups[names[0]]])
+        together = {n: mask[n] for n in names}
+        pruned |= _prune_line(weights, together, rates[groups[names[0]]])
     return {n: pruned[n] for n in mask}
 
 # %% ../nbs/api/03_mask.ipynb #cb3a3a58
 def _floor(size, rate, least):
-    "How many of `size` weights are left when the share rounds to none, or would leave fewer than `least`"
+    "How many of `size` weights are left when the share rounds to none, or would leave too few"
     while True:
         removed = round(rate*size)
         if not removed or size - removed < least: return size
         size -= removed
 
+# %% ../nbs/api/03_mask.ipynb #86ed5f88
 def min_kept(
     prunable:Prunable,
     rates:Shares, # for each group: the share of the unpruned weights that a vote prunes
@@ -325,6 +347,15 @@ def min_kept(
         left += _floor(size, rates[prunable.groups[names[0]]], layers)
     return left
 
+# %% ../nbs/api/03_mask.ipynb #f6f05b57
+def masked_parameters(
+    net:nn.Module,
+    mask:Mask,
+) -> dict[str, nn.Parameter]: # tied weights by each of their names
+    "The parameters that the mask names"
+    named = net.named_parameters(remove_duplicate=False)
+    return {n: p for n, p in named if n in mask}
+
 # %% ../nbs/api/03_mask.ipynb #37abd081
 @torch.no_grad()
 def apply_(
@@ -333,7 +364,7 @@ def apply_(
 ):
     "Set the pruned weights of `net` to 0.0; raise `ValueError` if names or shapes differ"
     mask = as_bools('apply_', mask)
-    params = {n: p for n, p in net.named_parameters(remove_duplicate=False) if n in mask} # tied weights: by each name
+    params = masked_parameters(net, mask)
     check_alike('apply_', {'the network': params, 'the mask': mask})
     for n, m in mask.items():
         bits = params[n].view(getattr(torch, f'int{8*params[n].element_size()}'))

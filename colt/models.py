@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .data import generator
+from .data import Shape, generator
 
 # %% ../nbs/api/01_models.ipynb #effc881c
 class Body(NamedTuple):
@@ -27,7 +27,7 @@ class Body(NamedTuple):
 
 class Net(nn.Module):
     "A network with a `body`, which computes features, and a `head`, its last linear layer"
-    input_shape: tuple[int, int, int]|None = None # (c, h, w) to which every batch is resized first
+    input_shape: Shape|None = None # (c, h, w) to which every batch is resized first
 
     def __init__(self,
         body:Body,
@@ -55,7 +55,7 @@ def _with_channels(x, channels):
 
 def resize(
     x:Tensor, # float, (n, c, h, w)
-    shape:tuple[int, int, int], # (channels, height, width) that the images are to have
+    shape:Shape, # (channels, height, width) that the images are to have
 ) -> Tensor: # (n, *shape); `x` itself if it has this shape
     """Resize bilinearly, with antialiasing where images shrink; repeat grey, or average colours
 
@@ -114,6 +114,7 @@ def _averaged(layers, features, min_side):
     layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
     return Body(layers, features, min_side)
 
+# %% ../nbs/api/01_models.ipynb #4702f885
 def alexnet(c:int, h:int, w:int, large:bool=False):
     "AlexNet (arXiv 1404.5997) with one linear layer, the head"
     layers = [
@@ -138,6 +139,7 @@ def _conv_bn(i, o, side, stride=1, groups=1, bias=True):
     conv = nn.Conv2d(i, o, side, stride, side//2, groups=groups, bias=bias)
     return [conv, nn.BatchNorm2d(o)]
 
+# %% ../nbs/api/01_models.ipynb #4208bcab
 def conv3(c:int, h:int, w:int, large:bool=False):
     "Three convolutions of 64, 128 and 256 filters"
     layers = []
@@ -151,6 +153,7 @@ def _stem(c, o, side, large, bias=False):
     if not large: return [*_conv_bn(c, o, 3, bias=bias), nn.ReLU()]
     return [*_conv_bn(c, o, side, 2, bias=bias), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
 
+# %% ../nbs/api/01_models.ipynb #46e2c366
 def _units(channels, stages):
     "Yield (input channels, output channels, stride) of each unit; a stage is (channels, units, first stride)"
     for width, depth, stride in stages:
@@ -195,10 +198,12 @@ def _dense_block(channels, depth):
     widths = range(channels, channels + 32*depth, 32)
     return [DenseLayer(*_bn_relu_conv(i, 128, 1), *_bn_relu_conv(128, 32, 3)) for i in widths]
 
+# %% ../nbs/api/01_models.ipynb #96234064
 def _transition(channels):
     "Halve the channels and the image"
     return [*_bn_relu_conv(channels, channels//2, 1), nn.AvgPool2d(2)]
 
+# %% ../nbs/api/01_models.ipynb #7d0af5c6
 def densenet121(c:int, h:int, w:int, large:bool=False):
     "DenseNet-121 (arXiv 1608.06993, table 1)"
     stem = _stem(c, 64, 7, large)
@@ -215,6 +220,7 @@ class Residual(nn.Sequential):
     "Add the input to the output of the layers"
     def forward(self, x:Tensor): return x + super().forward(x)
 
+# %% ../nbs/api/01_models.ipynb #ddcaaeb8
 def _bottleneck(i, o, stride, wide):
     "Widen to `wide` channels, filter each of them, reduce to `o` channels"
     layers = [
@@ -238,6 +244,7 @@ def _separable(i, o, stride):
     "One 3 × 3 filter for each channel, then a 1 × 1 convolution across channels"
     return [*_conv_bn(i, i, 3, stride, groups=i), *_conv_bn(i, o, 1), nn.ReLU()]
 
+# %% ../nbs/api/01_models.ipynb #9f643ef5
 class ShuffleUnit(nn.Module):
     """Filter half of the channels and interleave them with the other half (arXiv 1807.11164, figure 3)
 
@@ -282,10 +289,12 @@ ARCHITECTURES: dict[str, Callable[..., Body]] = {body.__name__: body for body in
 def torch_defaults() -> Iterator[None]:
     "Within it, torch has the defaults that it starts with: float32, the CPU, gradients, and no autocast"
     dtype = torch.get_default_dtype()
-    plain: list[Any] = [torch.inference_mode(False), torch.enable_grad(), torch.autocast('cpu', enabled=False)]
+    plain: list[Any] = [torch.inference_mode(False), torch.enable_grad()]
     if torch.cuda.is_available():
         cudnn = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-        plain += [torch.autocast('cuda', enabled=False), cudnn]
+        plain.append(cudnn)
+    for kind in 'cpu', 'cuda': # within autocast, one of a network's own would keep weights from step to step
+        if torch.is_autocast_enabled(kind): plain.append(torch.autocast(kind, enabled=False))
     if torch.get_default_device().type != 'cpu': plain.append(torch.device('cpu'))
     torch.set_default_dtype(torch.float32)
     try:
@@ -298,7 +307,7 @@ def torch_defaults() -> Iterator[None]:
 def create(
     arch:str, # one of `ARCHITECTURES`
     classes:int, # number of outputs, 1 or more
-    shape:tuple[int, int, int], # (channels, height, width) of one image
+    shape:Shape, # (channels, height, width) of one image
     seed:int=0, # decides the initial weights, of body and head separately
     stem:str='small', # `small`, as in the authors' code, or `large`, for images as large as ImageNet's
 ) -> Net: # on the CPU

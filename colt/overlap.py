@@ -20,12 +20,12 @@ from .mask import Mask, as_bools, check_alike, layer_kept
 class VoteCount:
     "How many votes keep each weight: counted once for a cycle"
     votes: int # how many there are
-    ballots: dict[str, Tensor] # parameter name -> uint8 or int16, of its shape: votes for each weight
+    ballots: dict[str, Tensor] # parameter name -> uint8 or int16, of its shape: votes for a weight
     unpruned: dict[str, int] # parameter name -> its unpruned weights before this cycle
     kept_by_each: dict[str, tuple[int, ...]] # parameter name -> how many weights each vote keeps
 
     def mask(self, min_votes:int|None=None) -> Mask:
-        "What at least `min_votes` votes keep (by default, all); raise `ValueError` if there are fewer votes"
+        "What at least `min_votes` votes keep (by default, all), or `ValueError`"
         votes = self.votes
         if min_votes is None: min_votes = votes
         if not 1 <= min_votes <= votes:
@@ -33,7 +33,7 @@ class VoteCount:
         return {n: ballots >= min_votes for n, ballots in self.ballots.items()}
 
     @cached_property
-    def histogram(self) -> dict[str, list[int]]: # parameter name -> weights that 0, 1, ... votes keep
+    def histogram(self) -> dict[str, list[int]]: # name -> weights that 0, 1, ... votes keep
         return {n: ballots.flatten().bincount(minlength=self.votes + 1).tolist()
                 for n, ballots in self.ballots.items()}
 
@@ -47,25 +47,30 @@ def _add_votes(votes):
     dtype = torch.uint8 if len(votes) < 256 else torch.int16
     return reduce(torch.add, (vote.view(torch.uint8).to(dtype) for vote in votes))
 
+# %% ../nbs/api/04_overlap.ipynb #87afac76
 def count_votes(
     votes:list[Mask], # one or more masks of the same names and shapes
     mask:Mask|None=None, # what was unpruned before this cycle; by default, everything
 ) -> VoteCount:
-    "Count the votes for each weight; raise `ValueError` for no votes, or votes from different networks"
+    "Count the votes for each weight; raise `ValueError` for none, or for those of different networks"
     if not votes: raise ValueError('overlap: no masks; pass the vote of at least one network')
     votes = [as_bools('overlap', vote) for vote in votes]
     first, *others = votes
-    for i, vote in enumerate(others, 1): check_alike('overlap', {f'mask {i}': vote, 'mask 0': first})
-    if mask is not None: check_alike('overlap', {'mask': mask, 'vote 0': first})
-    unpruned = {n: m.numel() for n, m in first.items()} if mask is None else layer_kept(mask)
+    for i, vote in enumerate(others, 1):
+        check_alike('overlap', {f'mask {i}': vote, 'mask 0': first})
+    unpruned = {n: m.numel() for n, m in first.items()}
+    if mask is not None:
+        check_alike('overlap', {'mask': mask, 'vote 0': first})
+        unpruned = layer_kept(mask)
     kept = [layer_kept(vote) for vote in votes]
+    kept_by_each = {n: tuple(of[n] for of in kept) for n in first}
     ballots = {n: _add_votes([vote[n] for vote in votes]) for n in first}
-    return VoteCount(len(votes), ballots, unpruned, {n: tuple(of[n] for of in kept) for n in first})
+    return VoteCount(len(votes), ballots, unpruned, kept_by_each)
 
 # %% ../nbs/api/04_overlap.ipynb #c3f7e203
 def overlap(
     votes:list[Mask], # one or more masks of the same names and shapes
-    min_votes:int|None=None, # how many must keep a weight, 1 to the number of votes; by default, all
+    min_votes:int|None=None, # how many must keep a weight, 1 or more; by default, all
 ) -> Mask: # True where enough votes keep the weight
     """What all votes keep (arXiv 2212.12770, section 3), or at least `min_votes`
 
@@ -79,8 +84,9 @@ def expected_removal(
     n:int, # number of votes, 1 or more
     min_votes:int|None=None, # how many must keep a weight, 1 to `n`; by default, all
 ) -> tuple[float, float]: # shares of the unpruned weights, 0 to 1
-    "What one cycle prunes if all votes are equal, and what it is expected to prune if they are independent (binomial)"
-    keeps = [comb(n, k)*(1 - rate)**k*rate**(n - k) for k in range(min_votes or n, n + 1)]
+    "What one cycle prunes if all votes are equal, and is expected to prune if they are independent"
+    enough = range(min_votes or n, n + 1)
+    keeps = [comb(n, k)*(1 - rate)**k*rate**(n - k) for k in enough] # binomial
     return rate, 1 - sum(keeps)
 
 # %% ../nbs/api/04_overlap.ipynb #e530254d
@@ -89,12 +95,12 @@ class Agreement:
     "The mask overlap of votes (Jaccard index) and its value by chance, 0 to 1"
     all: float # over all weights together
     layers: dict[str, float] # parameter name -> mask overlap of this layer
-    chance: float # `all` by chance: if each vote kept as many weights of each layer, but random ones
+    chance: float # `all` by chance: if each vote kept as many, but random weights of each layer
     chances: dict[str, float] # parameter name -> mask overlap of this layer by chance
 
 # %% ../nbs/api/04_overlap.ipynb #97ebdec5
 def _jaccard(counts):
-    "The Jaccard index of layers; each has the counts of weights that all votes keep, and that any keeps"
+    "The Jaccard index of layers; each has the counts of what all votes keep, and what any keeps"
     by_all, by_any = map(sum, zip(*counts))
     return min(1., by_all/by_any) if by_any else 1.
 
@@ -103,6 +109,7 @@ def _expected(unpruned, kept_by_each):
     shares = [kept/max(1, unpruned) for kept in kept_by_each]
     return unpruned*prod(shares), unpruned*(1 - prod(1 - share for share in shares))
 
+# %% ../nbs/api/04_overlap.ipynb #a01e4547
 def agreement(
     votes:list[Mask]|VoteCount, # one or more masks of the same names and shapes, or their count
     mask:Mask|None=None, # what was unpruned before this cycle; by default, everything
@@ -112,14 +119,13 @@ def agreement(
     by_all, by_any = count.kept(), count.kept(1)
     seen = {n: (by_all[n], by_any[n]) for n in by_all}
     expected = {n: _expected(count.unpruned[n], each) for n, each in count.kept_by_each.items()}
-    def indices(counts):
-        return _jaccard(counts.values()), {n: _jaccard([pair]) for n, pair in counts.items()}
-    return Agreement(*indices(seen), *indices(expected))
+    layers, chances = ({n: _jaccard([pair]) for n, pair in of.items()} for of in (seen, expected))
+    return Agreement(_jaccard(seen.values()), layers, _jaccard(expected.values()), chances)
 
 # %% ../nbs/api/04_overlap.ipynb #20c74213
 def who_kept(
     count:VoteCount, # from `count_votes`, with the mask before this cycle
-) -> dict[str, tuple[int, int, int]]: # parameter name -> weights that all votes, only some, and none keep
+) -> dict[str, tuple[int, int, int]]: # name -> weights that all votes, only some, and none keep
     "Count each parameter's unpruned weights by who keeps them"
     by_all, by_any = count.kept(), count.kept(1)
     return {n: (by_all[n], by_any[n] - by_all[n], had - by_any[n])

@@ -18,7 +18,8 @@ from .rewind import whole_state
 # %% ../nbs/api/12d_parallel.ipynb #12d00011
 def _rows(n, rank, processes):
     "Which images of a batch a process computes; all, if there are fewer than processes"
-    return slice(0, n) if n < processes else slice(n*rank//processes, n*(rank + 1)//processes)
+    if n < processes: return slice(0, n)
+    return slice(n*rank//processes, n*(rank + 1)//processes)
 
 # %% ../nbs/api/12d_parallel.ipynb #12d0c002
 def _add_gradients(p):
@@ -27,6 +28,7 @@ def _add_gradients(p):
     dist.all_reduce(gradient)
     p.grad.copy_(gradient)
 
+# %% ../nbs/api/12d_parallel.ipynb #14f82eda
 class _Share:
     "What a network does before and after a forward pass"
     def cut(self, net, inputs):
@@ -50,6 +52,7 @@ class _Share:
         dist.all_reduce(whole)
         return torch.cat([whole[:self.rows.start], out, whole[self.rows.stop:]])
 
+# %% ../nbs/api/12d_parallel.ipynb #cb180f48
 def share_(
     net:nn.Module, # changed in place
 ) -> nn.Module: # the same one
@@ -58,7 +61,8 @@ def share_(
     Raise `ValueError` if there are no other processes to talk to.
     """
     if not dist.is_initialized():
-        raise ValueError('share_: there is no process group; call torch.distributed.init_process_group() first, '
+        raise ValueError('share_: there is no process group; '
+                         'call torch.distributed.init_process_group() first, '
                          'in processes that torchrun has started')
     for v in whole_state(net).values(): dist.broadcast(v.detach(), 0)
     share = _Share()

@@ -17,7 +17,7 @@ from .data import Dataset, Images, stratified_order, generator
 # %% ../nbs/api/02_partition.ipynb #81426d3b
 @dataclass(frozen=True)
 class Partition:
-    "What one network of a cycle learns from: the images of some classes, or some images of all classes"
+    "What one network of a cycle learns from: the images of some classes, or some images of all"
     name: str # such as `0-4`: unique in a run, and one of the words of its random generators
     train: Images # labels start at 0, here and below
     valid: Images
@@ -45,7 +45,8 @@ def _select(images, classes):
     if len(classes) == len(images.classes): return images
     labels = images.y - classes.start
     inside = (labels >= 0) & (labels < len(classes))
-    return Images(images.x[inside], labels[inside], images.classes[classes.start:classes.stop])
+    names = images.classes[classes.start:classes.stop]
+    return Images(images.x[inside], labels[inside], names)
 
 def _of_classes(dataset, classes):
     "The partition of a range of classes"
@@ -61,6 +62,7 @@ def _cut(total, n):
     cuts = [ceil(total*i/n) for i in range(n + 1)]
     return [range(*ends) for ends in pairwise(cuts)]
 
+# %% ../nbs/api/02_partition.ipynb #88e99fbd
 def by_class(
     dataset:Dataset,
     n:int=2, # number of partitions, from 1 (all classes: IMP) to the number of classes
@@ -70,7 +72,7 @@ def by_class(
 
 # %% ../nbs/api/02_partition.ipynb #ca7ae0ff
 def _deal(images, n, g):
-    "Deal the images, class after class, to `n` sets in turn: each set gets its share of every class"
+    "Deal the images, class after class, to `n` sets in turn: each gets its share of every class"
     order = stratified_order(images.y, g)
     return [images[order[i::n].sort().values] for i in range(n)]
 
@@ -89,7 +91,8 @@ def at_random(
                          f'images to divide; choose 1 to {rarest}')
     train = _deal(dataset.train, n, generator(seed, 'at_random', 'train'))
     valid = _deal(dataset.valid, n, generator(seed, 'at_random', 'valid'))
-    return [Partition(f'random {i + 1} of {n}', train[i], valid[i], dataset.test, classes) for i in range(n)]
+    sets = enumerate(zip(train, valid), 1)
+    return [Partition(f'random {i} of {n}', *images, dataset.test, classes) for i, images in sets]
 
 # %% ../nbs/api/02_partition.ipynb #8649ef83
 def classes_of(
@@ -100,7 +103,9 @@ def classes_of(
     "The classes that a name means; needs no images. Raise `ValueError` for an unknown name"
     if name == 'full': return range(total)
     letters = list(ascii_uppercase[:n])
-    if name in letters: return _cut(total, n)[letters.index(name)]
+    if name in letters:
+        ranges = _cut(total, n)
+        return ranges[letters.index(name)]
     numbers = re.fullmatch(r'(\d+)-?(\d*)', name)
     if numbers:
         first, last = int(numbers[1]), int(numbers[2] or numbers[1])

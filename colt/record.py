@@ -26,6 +26,7 @@ class Accuracy:
     valid_accuracy: float
     test_accuracy: float
 
+# %% ../nbs/api/19a_record.ipynb #763742ad
 @dataclass(frozen=True)
 class PartitionRecord:
     "The training on one partition. Fields as in `colt.results.FitResult`"
@@ -45,6 +46,7 @@ def _without_defaults(partition):
     return {k: v for k, v in partition.items() if (k, v) != ('engine', 'dense')}
 def _accuracy(result): return Accuracy(result.valid_accuracy, result.test_accuracy)
 
+# %% ../nbs/api/19a_record.ipynb #68e91a96
 @dataclass(frozen=True)
 class Record:
     "A line of `cycles.jsonl`"
@@ -52,8 +54,8 @@ class Record:
     sparsity: float # of the mask that the networks were trained under, 0 to 1
     prune_rate: float|None # percent of all weights that this mask prunes; None if it is not known
     layers: dict[str, float] # parameter name -> sparsity, 0 to 1
-    votes: dict[str, tuple[int, int, int]]|None # parameter name -> weights that all, some, no votes keep
-    kept: dict[str, int]|None # parameter name -> weights that the next mask keeps; None if not known
+    votes: dict[str, tuple[int, int, int]]|None # parameter name -> what all, some, no votes keep
+    kept: dict[str, int]|None # parameter name -> what the next mask keeps; None if not known
     agreement: Agreement|None # mask overlap of the votes; None unless there are two or more
     partitions: tuple[PartitionRecord, ...]
     samples_seen: int # images trained on, from the start of the run
@@ -77,7 +79,7 @@ class Record:
         measured = {name: _accuracy(result) for name, result in controls.items()}
         return replace(self, ticket=_accuracy(ticket), controls=self.controls | measured)
 
-    def line(self) -> dict[str, Any]: # plain JSON, sealed; without empty `controls`, and `engine` if it is dense
+    def line(self) -> dict[str, Any]: # plain JSON, sealed; without empty `controls`, and a dense `engine`
         values = asdict(self)
         if not self.controls: del values['controls']
         values['parts'] = [_without_defaults(partition) for partition in values.pop('partitions')]
@@ -130,12 +132,14 @@ def has_type(
     if origin is UnionType: return any(has_type(value, k) for k in kinds)
     if origin: return isinstance(value, origin) and _have_types(value, origin, kinds)
     if is_dataclass(kind):
-        return type(value) is kind and all(has_type(getattr(value, f.name), f.type) for f in fields(value))
+        same = type(value) is kind
+        return same and all(has_type(getattr(value, f.name), f.type) for f in fields(value))
     if kind in (int, float):
         numbers = (int, float) if kind is float else int
         return isinstance(value, numbers) and not isinstance(value, bool) and abs(value) < 2**63
     return value is None if kind is NoneType else isinstance(value, kind)
 
+# %% ../nbs/api/19a_record.ipynb #6aa50bab
 def _have_types(values, origin, kinds):
     "Whether the elements of a dictionary, tuple or list have these types"
     if origin is dict: return all(has_type(v, k) for row in values.items() for v, k in zip(row, kinds))
@@ -153,6 +157,12 @@ def _check_values(record):
     if min(counts) < 0: raise ValueError('it has a negative count')
     if not all(0 <= share <= 1 for share in (record.sparsity, *record.layers.values())):
         raise ValueError('it has a sparsity that is not between 0 and 1')
+    measured = [*record.partitions, *record.controls.values()] + ([record.ticket] if record.ticket else [])
+    if not all(0 <= share <= 1 for m in measured for share in (m.valid_accuracy, m.test_accuracy)):
+        raise ValueError('it has an accuracy that is not between 0 and 1')
+    if not record.partitions and not record.ticket: raise ValueError('it has no training')
+    for found in (record.votes, record.kept):
+        if found and found.keys() != record.layers.keys(): raise ValueError('its counts are of other layers')
 
 # %% ../nbs/api/19a_record.ipynb #4f60c3db
 def _infer_kept(votes, min_votes, networks):

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .files import DamagedFile, check_seal, read_tensors, reading, scatter, unpack_mask
+from .files import DamagedFile, check_seal, read_tensors, read_text, reading, scatter, unpack_mask
 from .mask import Weights
 from .models import ARCHITECTURES, create, torch_defaults
 from .own_network import Source, make_network
@@ -50,7 +50,7 @@ _ABOUT = {
 def _read_about(path):
     "What `recipe.json` says; None for what the run does not have"
     with reading(path, _ADVICE):
-        found = json.loads(path.read_text(encoding='utf-8'))
+        found = json.loads(read_text(path).decode('utf-8'))
         required = {key: found[key] for key in ('recipe', 'data', 'versions', 'names')}
         values = {key: found.get(key) for key in _ABOUT} | required
         for key, kind in _ABOUT.items():
@@ -61,6 +61,7 @@ def _read_about(path):
     if is_old: _warn_of_old(path.parent)
     return values | {'sealed': not is_old}
 
+# %% ../nbs/api/19_records.ipynb #f6400d32
 def _warn_of_old(folder):
     "Warn of a run without digests"
     warnings.warn(
@@ -80,9 +81,9 @@ def _recipe_of(about, path):
 # %% ../nbs/api/19_records.ipynb #4e61ecaa
 def _read_records(path, about, recipe, stop=None):
     "The records of the finished cycles, in order; `stop` as in Python's slices"
-    if not path.is_file(): return []
+    if not path.exists(): return []
     with reading(path, _ADVICE):
-        lines = path.read_bytes().split(b'\n')[:-1][:stop]
+        lines = read_text(path).split(b'\n')[:-1][:stop]
         records = [read_record(json.loads(line), recipe.min_votes) for line in lines]
         _check_cycles(records, about['transfer'])
         allowed = [recipe.id]
@@ -91,6 +92,7 @@ def _read_records(path, about, recipe, stop=None):
             if record.recipe not in allowed: raise ValueError(f'cycle {record.cycle} is of another recipe')
         return records
 
+# %% ../nbs/api/19_records.ipynb #cc836cc9
 def _check_cycles(records, transfer):
     "Raise `ValueError` unless these cycles follow one another, or are those of the transfer"
     found = [record.cycle for record in records]
@@ -108,6 +110,11 @@ class RunText:
 
     def __repr__(self): return f"{type(self).__name__}('{self.path}')"
     def exists(self) -> bool: return self._recipe_file.is_file()
+
+    @property
+    def name(self) -> str: return self.path.resolve().name # of its folder
+    @property
+    def out(self) -> Path: return self.path.resolve().parent # the folder that it is in
 
     @cached_property
     def _about(self): return _read_about(self._recipe_file)
@@ -127,8 +134,13 @@ class RunText:
         return self.about()['transfer']
 
     @property
+    def test_images(self) -> int|None: # how many there are; None if that is not known
+        return self.about()['data'].get('test_images')
+
+    @property
     def threads(self) -> int: # that all trainings of the run compute with
-        with reading(self._recipe_file, _ADVICE): return int(self.about()['versions']['threads'])
+        from colt.threads import check_threads # imports the engine, which figures do not need
+        with reading(self._recipe_file, _ADVICE): return check_threads(int(self.about()['versions']['threads']))
 
     def records(self, stop:int|None=None) -> list[Record]: # up to line `stop`: -1 leaves out the last
         "The finished cycles, in order; raise `ValueError` if `cycles.jsonl` is damaged"
@@ -151,8 +163,10 @@ def _check_digest(path, found, expected):
     what = 'it is not the file that the record of its cycle is about'
     raise DamagedFile(f"'{path}' is damaged ({what}); {_ADVICE}")
 
+# %% ../nbs/api/19_records.ipynb #38b5560f
 def _read_ticket(path, expected=None):
     "The ticket in a file"
+    if not path.is_file(): raise DamagedFile(f"'{path}' is missing; {_ADVICE}")
     ticket, found = read_ticket(path)
     _check_digest(path, found, expected)
     return ticket
@@ -164,6 +178,7 @@ def _read_kept(path, expected):
     _check_digest(path, words.get('digest'), expected)
     return tensors
 
+# %% ../nbs/api/19_records.ipynb #103cff3c
 def _read_votes(path, mask, expected=None):
     "The votes in a file; `mask` says which weights they are about"
     shapes = {name: tuple(m.shape) for name, m in mask.items()}
@@ -180,12 +195,14 @@ def _result(record, prefix, kept, mask):
     others = dict(partition=record.name, weights=weights, history=history)
     return select_fields(FitResult, vars(record) | others)
 
+# %% ../nbs/api/19_records.ipynb #e36583cd
 def _read_results(partitions, path, mask, expected=None):
     "The results of the trainings of these records; without weights unless the file is there"
     kept = _read_kept(path, expected) if path.is_file() else {}
     with reading(path, _ADVICE):
         return tuple(_result(record, f'{i:03}/', kept, mask) for i, record in enumerate(partitions))
 
+# %% ../nbs/api/19_records.ipynb #16460d6b
 def _read_cycle(run, record):
     "The cycle that a record of a run is about"
     n, files = record.cycle, record.files
@@ -200,6 +217,9 @@ class RunFiles(RunText):
     "The files of a run, each read when it is asked for"
     def file(self, kind:str, n:int) -> Path: # of cycle `n`: `tickets`, `votes`, `models`, `correct` or `trained`
         return self.path/kind/f'cycle-{n:03}.safetensors'
+
+    def has_model(self, record:Record) -> bool: # whether the trained network of its ticket is kept
+        return 'models' in record.files and self.file('models', record.cycle).is_file()
 
     def record(self, n:int) -> Record|None: # of cycle `n`, from the last one if negative; None if unfinished
         records = self.records()
@@ -237,14 +257,15 @@ class RunFiles(RunText):
 def correct_images(
     run:RunFiles,
     record:Record, # of one of its cycles
-) -> dict[str, list[bool]]: # `ticket` or name of a control -> for each test image, whether it was right; may be empty
-    "Which test images the ticket of a cycle and its controls got right, if the run has kept that"
+) -> dict[str, list[bool]]: # `ticket` or name of a control -> for each test image, whether it was right
+    "Which test images the ticket of a cycle and its controls got right; empty if that was not kept"
     path, expected = run.file('correct', record.cycle), record.files.get('correct')
-    images = run.about()['data'].get('test_images')
+    images = run.test_images
     if not expected or not images or not path.is_file(): return {}
     with reading(path, _ADVICE):
         packed = _read_kept(path, expected)
-        return {name: unpack_mask(bits, {name: (images,)})[name].tolist() for name, bits in packed.items()}
+        shape = (images,)
+        return {name: unpack_mask(bits, {name: shape})[name].tolist() for name, bits in packed.items()}
 
 # %% ../nbs/api/19_records.ipynb #19000004
 def _make_network(run, net, outputs):
@@ -262,7 +283,7 @@ def _make_network(run, net, outputs):
 def _check_network(run, net, classes):
     "Raise `ValueError` if the user's own network does not behave as that of the run"
     from colt.schedule import outputs_of
-    from colt.trial import check_behaviour # imports the engine, which figures do not need
+    from colt.behaviour import check_behaviour # imports the engine, which figures do not need
     about, recipe = run.about(), run.recipe
     was = (about['network'] or {}).get('behaviour')
     if not was: return
@@ -271,6 +292,7 @@ def _check_network(run, net, classes):
     if is_wider: return # for all classes; the run's are for those of a partition
     check_behaviour(run.path, was, made, init, tuple(about['data']['shape']))
 
+# %% ../nbs/api/19_records.ipynb #edf2216e
 def _load_model(run, net, record):
     "The trained network of a ticket; mean and deviation, classes and precision of its test"
     path = run.file('models', record.cycle)
@@ -296,6 +318,13 @@ def _no_model(run, n, record):
     return (f"'{run.path}' has no trained network of cycle {record.cycle} ({which} was kept); "
             f'evaluate_ticket(plan, run, {record.cycle}) trains the ticket and keeps its network')
 
+# %% ../nbs/api/19_records.ipynb #e88d9434
+def _sparse(run, net, record):
+    "The trained network with sparse layers; raise `ImportError` without numba"
+    from colt.engines.inference import sparse_network
+    shape = tuple(run.about()['data']['shape'])
+    return sparse_network(net, run.ticket(record.cycle, record).mask, shape)
+
 # %% ../nbs/api/19_records.ipynb #19000007
 class RunFolder(RunFiles):
     "A run on disk"
@@ -318,14 +347,8 @@ class RunFolder(RunFiles):
         if record is None or 'models' not in record.files:
             raise ValueError(_no_model(self, n, record))
         net, *about = _load_model(self, self.net, record)
-        if engine == 'sparse': net = self._sparse(net, record)
+        if engine == 'sparse': net = _sparse(self, net, record)
         return Classifier(net, *about).eval() if normalise else net
-
-    def _sparse(self, net, record):
-        "The trained network with sparse layers; raise `ImportError` without numba"
-        from colt.engines.inference import sparse_network
-        shape = tuple(self.about()['data']['shape'])
-        return sparse_network(net, self.ticket(record.cycle, record).mask, shape)
 
     def layers(self) -> list[dict[str, float]]: # for each cycle: parameter name -> sparsity, 0 to 1
         return [record.layers for record in self.records()]

@@ -47,6 +47,7 @@ class EpochState:
     images: int = 0 # how many these are
     generators: dict[str, Any]|None = None # global ones, their states; None before the first batch
 
+# %% ../nbs/api/10_results.ipynb #3c508d49
 @dataclass(frozen=True)
 class TrainState:
     "A training between two batches. The next one changes its tensors in place: copy what you keep"

@@ -23,11 +23,12 @@ from .partition import Partition
 from .plans import Origin, Plan, Planned, behaviour_of, check_unchanged, mean_std_of, network_of
 from .plans import provenance, versions
 from .recipe import Recipe
-from .recording import checkpoint_of, clear_leftovers, drop_last, recording, save_correct, save_model
+from .recording import check_parts, checkpoint_of, clear_leftovers, delete_states, last_cycle, recording
+from .recording import save_correct, save_model
 from .records import Record, RunFolder, digest, record_of
 from .results import FitResult, Report
 from .rewind import rewind_, snapshot
-from .threads import choose_threads, step_work, using_threads
+from .threads import check_threads, choose_threads, step_work, using_threads
 from .checkpoint import Checkpoint
 from .files import UNFINISHED, DamagedFile, locked, pack_mask, pack_tensors, place
 from .files import read_tensors, save_tensors, seal, write_whole
@@ -43,6 +44,7 @@ def _choose_threads(plan):
     else: net = plan.net
     return choose_threads(step_work(net, dataset.shape, recipe.batch_size))
 
+# %% ../nbs/api/20_runs.ipynb #e876b26e
 def _about(plan, init, behaves=None):
     "What `recipe.json` says of a plan; `init` is the digest of the file of θ0"
     dataset = plan.dataset
@@ -56,6 +58,7 @@ def _about(plan, init, behaves=None):
     if plan.transfer: about['transfer'] = plan.transfer
     return about
 
+# %% ../nbs/api/20_runs.ipynb #c6ce0d2b
 def _write_about(folder, plan, versions, start=None, behaves=None):
     "Write `recipe.json`, unless it says the same already"
     path, about = folder/'recipe.json', _about(plan, digest(folder/'init.safetensors'), behaves)
@@ -65,6 +68,7 @@ def _write_about(folder, plan, versions, start=None, behaves=None):
 # %% ../nbs/api/20_runs.ipynb #ba26bc7e
 def _is_leftover(path, init):
     "Whether a file or folder is what a killed `create_run` leaves, with this θ0"
+    if path.is_symlink(): return False
     if path.name == '.lock' or UNFINISHED.fullmatch(path.name): return True
     if path.is_dir(): return path.name in ('tickets', 'votes') and not any(path.iterdir())
     if path.name != 'init.safetensors': return False
@@ -80,6 +84,7 @@ def create_run(
     threads:int|None=None, # that its trainings compute with, 1 or more; by default, as suits them
 ) -> RunFolder:
     "Make the folder of a run; raise `ValueError` if it is not empty, or another process works in it"
+    if threads: check_threads(threads)
     folder = Path(path)
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -113,6 +118,7 @@ def other_run(
     changed = [name for name in old.identity | recipe.identity if now[name] != was[name]]
     return 'another run: ' + ', '.join(f'{name} is {now[name]!r} and was {was[name]!r}' for name in changed)
 
+# %% ../nbs/api/20_runs.ipynb #0bc2d353
 def check_same(
     folder:RunFolder, # of a run that exists
     recipe:Recipe,
@@ -126,6 +132,7 @@ def check_same(
 # %% ../nbs/api/20_runs.ipynb #a1a0402f
 def _late(recipe): return recipe.rewind not in ('0', '0ep')
 
+# %% ../nbs/api/20_runs.ipynb #710b3af6
 def _check_init(folder, init):
     "Raise `ValueError` if the run has other initial weights; of θk, only the names are compared"
     if _late(folder.recipe) and not folder.about()['start']: return # `execute` writes them
@@ -135,6 +142,7 @@ def _check_init(folder, init):
     raise ValueError(f"'{folder.path}/init.safetensors' is not the θ0 that the recipe gives here; "
                      'put back a copy, or begin another run')
 
+# %% ../nbs/api/20_runs.ipynb #3c6b2c22
 def _check_data(folder, dataset):
     "Raise `ValueError` if the run has other images to train or to test on"
     data = folder.about()['data']
@@ -155,6 +163,7 @@ def resume_run(
     Raise `ValueError` if there is no run, or one with another recipe, other data, other initial weights or
     a network that has changed; or if another process works in the folder.
     """
+    check_parts(Path(path))
     RunFolder(path).about() # before there is a lock: is it a run?
     with locked(Path(path)):
         folder = RunFolder(path)
@@ -206,19 +215,7 @@ def train_tickets(
     result = known or trained.pop('ticket')
     return result, trained
 
-# %% ../nbs/api/20_runs.ipynb #d1702003
-def _last_cycle(folder, records):
-    "The last finished cycle, or the one before if its files are damaged; and the records up to it"
-    if not records: return None, records
-    try: return folder.cycle(records[-1].cycle, records[-1]), records
-    except DamagedFile as damage:
-        before = records[:-1]
-        try: last = folder.cycle(before[-1].cycle, before[-1]) if before else None
-        except DamagedFile: raise damage from None
-        warnings.warn(f'{damage}; the last cycle is done again', stacklevel=2)
-        drop_last(folder.path/'cycles.jsonl')
-        return last, before
-
+# %% ../nbs/api/20_runs.ipynb #7749021f
 def _spent(folder, records):
     "The images and seconds spent until now"
     start = folder.about()['start']
@@ -231,6 +228,7 @@ def _keeps_model(plan, cycle):
     if plan.recipe.evaluate == 'last': return is_done(cycle, plan.prunable, plan.recipe, plan.match)
     return plan.recipe.evaluate == 'each'
 
+# %% ../nbs/api/20_runs.ipynb #3e586d82
 def _evaluate(plan, folder, cycle, ticket, report, train):
     "The trainings of the ticket (None if it is not trained) and of its controls on all classes"
     recipe, known = plan.recipe, None
@@ -265,13 +263,14 @@ def _finish(plan, folder, cycle, spent, about, report, keep, train):
     if _keeps_model(plan, cycle): files['models'] = save_model(folder, ticket, result)
     return replace(record, recipe=plan.recipe.id, files=files)
 
+# %% ../nbs/api/20_runs.ipynb #8166bf52
 def execute(
     plan:Plan,
     folder:RunFolder, # from `create_run` or `resume_run`
     report:Report|None=None,
     keep:bool=False, # also keep the trained weights that are unpruned, in 16 bits
     train:Executor|None=None, # such as `colt.executors.processes` makes; by default, in turn
-) -> Iterator[Record]: # of each cycle, once it is written
+) -> Iterator[Record]: # the record of each cycle, once it is written
     """Run the cycles that are not finished yet
 
     Raise `ValueError` if another process works in the folder, and the errors of `colt.cycle.cycles`.
@@ -285,7 +284,7 @@ def execute(
     executor = train or in_turn(plan.net, plan.partitions)
     def train_here(jobs, report): return executor([_in_folder(job, folder) for job in jobs], report)
     with recording(folder) as (records, add):
-        last, records = _last_cycle(folder, records)
+        last, records = last_cycle(folder, records)
         clear_leftovers(folder, records)
         if _late(recipe) and not folder.about()['start']: _train_start(plan, folder, report)
         rewind_(plan.net, folder.init())
@@ -296,6 +295,16 @@ def execute(
             add(record)
             spent = record.spent
             yield record
+            records.append(record)
+    _restore_model(plan, folder, records, report)
+
+def _restore_model(plan, folder, records, report):
+    "Train the last ticket again if its trained network is lost: that gives the same bits"
+    is_lost = records and 'models' in records[-1].files and not folder.has_model(records[-1])
+    if not is_lost: return
+    path = folder.file('models', records[-1].cycle)
+    warnings.warn(f"'{path}' is missing; the ticket is trained again", stacklevel=3)
+    evaluate_ticket(plan, folder, records[-1].cycle, report)
 
 # %% ../nbs/api/20_runs.ipynb #20a0000d
 def _train_start(plan, folder, report):
@@ -330,7 +339,7 @@ def evaluate_ticket(
                              f'it has {len(records)} finished ones, counted from 0')
         record, recipe = records[n], plan.recipe
         has_controls = {*recipe.control_names} <= {*record.controls}
-        if 'models' in record.files and has_controls: return record
+        if folder.has_model(record) and has_controls: return record
         ticket = folder.ticket(n, record)
         init = folder.init()
         result, controls = train_tickets(folder, ticket, init, plan.whole, recipe, report, own=plan.own)
@@ -339,5 +348,5 @@ def evaluate_ticket(
         records[n] = replace(record.with_accuracies(result, controls), files=record.files | files)
         lines = [json.dumps(record.line()).encode() + b'\n' for record in records]
         write_whole(folder.path/'cycles.jsonl', b''.join(lines))
-        for checkpoint in (folder.path/'partial').glob(f'{n}-*'): checkpoint.unlink()
+        delete_states(folder.path/'partial', lambda path: path.name.startswith(f'{n}-'))
         return records[n]

@@ -63,6 +63,7 @@ def prunable_of(
     _check_targets(prunable, recipe)
     return prunable
 
+# %% ../nbs/api/14_schedule.ipynb #6fa81d27
 def _check_also(net, recipe, head):
     "Raise `SettingError` if a pattern of `prune_also` names nothing, or is of a group without a ratio"
     names = [n for n, _ in net.named_parameters(remove_duplicate=False)]
@@ -76,6 +77,7 @@ def _check_also(net, recipe, head):
         if added.isdisjoint(found): refuse(f"'{found[0]}' is ranked already, or is a second name")
         if not recipe.rates[group]: refuse(f'{group} has no ratio; give {group}_prune_ratio above 0')
 
+# %% ../nbs/api/14_schedule.ipynb #2c5ba937
 def _check_targets(prunable, recipe):
     "Raise `SettingError` for a target that the recipe's ratios can't reach"
     sparsity, prune_rate = max_sparsity(prunable, recipe.rates)
@@ -110,6 +112,7 @@ def _rounds(prunable, removed, target):
         return sum(size*kept[n]**rounds for n, size in prunable.sizes.items()) <= target
     return bisect_left(range(_MAX_ROUNDS), True, key=is_enough)
 
+# %% ../nbs/api/14_schedule.ipynb #75ea04bf
 def rounds_to_target(
     recipe:Recipe, # with a target sparsity
     prunable:Prunable,
@@ -120,6 +123,7 @@ def rounds_to_target(
     independent = {group: expected_removal(rate, *votes)[1] for group, rate in recipe.rates.items()}
     return _rounds(prunable, recipe.rates, target), _rounds(prunable, independent, target)
 
+# %% ../nbs/api/14_schedule.ipynb #53fd1c32
 def _in_words(fewest, most):
     if most == _MAX_ROUNDS: return f'{fewest:,} or more'
     return str(most) if fewest == most else f'{fewest} to {most}'
@@ -145,6 +149,7 @@ def weights_in(
     "How many weights a mask of these sparsities keeps"
     return sum(round((1 - layers[n])*size) for n, size in sizes.items())
 
+# %% ../nbs/api/14_schedule.ipynb #0d069590
 def _reach(prunable, recipe, match):
     "How sparse the run can get"
     if match:
@@ -155,6 +160,7 @@ def _reach(prunable, recipe, match):
     needs_all = recipe.min_votes in (None, recipe.partition)
     return reach if needs_all else f'{reach}, if all votes are equal'
 
+# %% ../nbs/api/14_schedule.ipynb #e86e25ca
 def _outlook(recipe, prunable, match):
     "How many pruning rounds the run takes, and what each of them trains"
     rounds = []
@@ -185,6 +191,7 @@ def preview(
     lines.append(f'prunable: {prunable.total:,} of {totals.total():,}; {reach}')
     return '\n'.join([*lines, not_pruned(prunable), _outlook(recipe, prunable, match)])
 
+# %% ../nbs/api/14_schedule.ipynb #58cd59ed
 def _table(recipe, rows):
     "A line for each of `rows`: a name, its kind, and how many weights there are"
     width = max(len(name) for name, *_ in rows) + 2
@@ -193,6 +200,7 @@ def _table(recipe, rows):
         lines.append(f'{name:<{width}}{kind:<11}{size:>12,}   {_removed(recipe, kind)}')
     return lines
 
+# %% ../nbs/api/14_schedule.ipynb #c0f1ba38
 def _removed(recipe, kind):
     "What each vote removes of a kind"
     if not recipe.rates[kind]: return '-'
@@ -261,6 +269,7 @@ def check_match(
     raise ValueError(f'match: the other run prunes {theirs}, and this one {ours}; '
                      'use the same architecture, and ratios above 0 for the same kinds')
 
+# %% ../nbs/api/14_schedule.ipynb #60062f80
 def rates_towards(
     mask:Mask, # of this cycle
     layers:Shares, # of the next cycle of the run that is followed: parameter name -> sparsity

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from .data import Images
 from .engines.dense import evaluate
-from .mask import Mask, check_alike, is_bias, prune
+from .mask import Mask, check_alike, is_bias, masked_parameters, prune
 
 # %% ../nbs/api/17a_sensitivity.ipynb #17a00009
 SHARES = .5, .8, .95 # of the unpruned weights of a layer
@@ -26,32 +26,35 @@ class Sensitivity:
     shares: tuple[float, ...] # of the layer's unpruned weights that are pruned
     layers: dict[str, list[float]] # parameter name -> accuracy for each share
 
+# %% ../nbs/api/17a_sensitivity.ipynb #4256dbea
 @torch.no_grad()
 def sensitivity(
-    net:nn.Module, # trained: `RunFolder.model(normalise=False)`, or any other; it has the same weights at the end
+    net:nn.Module, # trained, such as `RunFolder.model(normalise=False)`; it keeps its weights
     images:Images, # to evaluate on: validation images
     mean_std:tuple[Tensor, Tensor], # of the training images, as in `evaluate`
     mask:Mask, # which weights are unpruned; biases are not scanned
     shares:Sequence[float]=SHARES, # each 0 to 1
-    report:Callable[[int, int, float], None]=lambda done, of, loss: None, # called after each evaluation
+    report:Callable[[int, int, float], None]=lambda done, of, loss: None, # after each evaluation
 ) -> Sensitivity:
     """Prune one layer at a time, the smallest weights first, and evaluate
 
     Raise `ValueError` for a share beyond 0 to 1, or a mask of another network.
     """
-    parameters = {name: p for name, p in net.named_parameters(remove_duplicate=False) if name in mask}
+    parameters = masked_parameters(net, mask)
     check_alike('sensitivity', {'the mask': mask, 'the network': parameters})
     names = [name for name in mask if not is_bias(name)]
     _, accuracy = evaluate(net, images, mean_std)
     found: dict[str, list[float]] = {name: [] for name in names}
-    for i, name in enumerate(names):
+    done, of = 0, len(names)*len(shares)
+    for name in names:
         weight = parameters[name]
         before = weight.clone()
-        for j, share in enumerate(shares):
+        for share in shares:
             kept = prune({name: before.cpu()}, {name: mask[name].cpu()}, share)[name]
             weight.copy_(before.masked_fill(~kept.to(before.device), 0))
             try: loss, pruned = evaluate(net, images, mean_std)
             finally: weight.copy_(before)
             found[name].append(pruned)
-            report(i*len(shares) + j + 1, len(names)*len(shares), loss)
+            done += 1
+            report(done, of, loss)
     return Sensitivity(accuracy, tuple(shares), found)

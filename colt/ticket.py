@@ -72,10 +72,12 @@ def _check_finite(name, values, masked):
     is_wrong = values.isnan().any() or (masked and values.isinf().any()) # a buffer may have infinities
     if is_wrong: raise ValueError(f"'{name}' has values that are not finite")
 
+# %% ../nbs/api/07_ticket.ipynb #06d5c488
 def _row_name(dtype, masked):
     kind = 'survivors' if masked else 'rest'
     return f'{kind}.{dtype}'
 
+# %% ../nbs/api/07_ticket.ipynb #44fbac03
 def _layout_and_rows(ticket):
     "The layout, and for each type a row of kept weights and a row of what can't be pruned"
     layout, rows = [], defaultdict(list)
@@ -140,6 +142,7 @@ def read_ticket(
         try: return _unpack(tensors, words['colt ticket']), words.get('digest')
         except zlib.error as e: raise ValueError(e) from None
 
+# %% ../nbs/api/07_ticket.ipynb #39c4a257
 def _load(path):
     "The ticket in a file; warn if nobody can tell whether it was changed"
     ticket, digest = read_ticket(path)

@@ -35,7 +35,7 @@ def learning_rate(
     recipe:Recipe,
     step:int, # batches since epoch 0 of the schedule
     steps:int, # batches in an epoch
-) -> float: # for this batch
+) -> float: # learning rate for this batch
     "Linear warm-up; then times `gamma` at each milestone"
     warmup = min(1., (step + 1)/(recipe.warmup*steps)) if recipe.warmup else 1.
     milestones = [round(float(share)*recipe.end_iter) for share in recipe.milestones.split(',') if share]

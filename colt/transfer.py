@@ -9,7 +9,7 @@ __all__ = ['network_for', 'load_ticket', 'train_ticket', 'reinit', 'shuffle', 'r
 import torch
 from torch import nn
 
-from .data import generator
+from .data import Shape, generator
 from .mask import Mask, Weights, apply_
 from .models import create
 from .own_network import OwnNetwork
@@ -36,7 +36,7 @@ def _recipes_network(ticket, classes, shape, recipe, adapt):
 def network_for(
     ticket:Ticket, # its `meta['shape']`, if there, is the shape of the images that it was found on
     classes:int, # number of outputs
-    shape:tuple[int, int, int], # (c, h, w) of the images
+    shape:Shape, # (c, h, w) of the images
     recipe:Recipe, # its architecture, stem and seed
     adapt:str='images', # bring images to the ticket's shape; or `stem`: a new first layer, if needed
     own:OwnNetwork|None=None, # how the network is made; by default, of the recipe's architecture

@@ -121,6 +121,7 @@ def _check_source(source, recipe, numbers, dataset):
 # %% ../nbs/api/21_transfers.ipynb #b0d871c9
 def _partitions(source): return [partition.name for partition in source.records()[0].partitions]
 
+# %% ../nbs/api/21_transfers.ipynb #3774f914
 def _voter(source, part1):
     "The partition whose vote is meant; empty for the ticket of the run"
     names = _partitions(source)
@@ -201,6 +202,7 @@ def _train_one(plan, folder, n, spent, about, report):
     written = Ticket(snapshot(net), mask, meta).save(place(folder.file('tickets', n)))
     return replace(record, recipe=plan.recipe.id, files={'tickets': written})
 
+# %% ../nbs/api/21_transfers.ipynb #e6f86b44
 def execute_transfer(
     plan:Transfer,
     folder:RunFolder, # from `create_run` or `resume_run`

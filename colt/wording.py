@@ -8,7 +8,7 @@ __all__ = ['BASE', 'percent', 'file_size', 'duration', 'count_of', 'usual_recipe
 
 # %% ../nbs/api/09a_wording.ipynb #08ad0004
 import shlex
-from dataclasses import fields
+from dataclasses import asdict
 from typing import Any
 
 from .data import DATASETS
@@ -22,6 +22,7 @@ def percent(
     "A share with two digits"
     return f'{100*share:.2f} %'
 
+# %% ../nbs/api/09a_wording.ipynb #9d2c1b6f
 def file_size(
     size:float, # bytes
 ) -> str:
@@ -30,6 +31,7 @@ def file_size(
         if size >= factor: return f'{size/factor:,.1f} {unit}'
     return f'{size/1e3:,.0f} KB'
 
+# %% ../nbs/api/09a_wording.ipynb #b1c24447
 def duration(
     seconds:float,
     digits:int=1, # after the point
@@ -53,13 +55,14 @@ def usual_recipe(
     if recipe.arch not in ARCHITECTURES or recipe.dataset not in DATASETS: return None
     return Recipe.default(**{name: getattr(recipe, name) for name in BASE})
 
+# %% ../nbs/api/09a_wording.ipynb #9721855f
 def changed_settings(
     recipe:Recipe,
     usual:Recipe, # what it is compared with
 ) -> dict[str, tuple[Any, Any]]: # setting -> its value here, and the usual one
     "The settings that differ"
-    pairs = {f.name: (getattr(recipe, f.name), getattr(usual, f.name)) for f in fields(Recipe)}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    theirs = asdict(usual)
+    return {name: (here, theirs[name]) for name, here in asdict(recipe).items() if here != theirs[name]}
 
 # %% ../nbs/api/09a_wording.ipynb #08ad0014
 def given_settings(
@@ -74,6 +77,7 @@ def given_settings(
     changed = {name: value for name, (value, _) in changed_settings(recipe, usual or plain).items()}
     return named | chosen | changed
 
+# %% ../nbs/api/09a_wording.ipynb #6895f34f
 def with_targets(
     given:dict[str, Any], # setting -> value
     recipe:Recipe,
@@ -93,12 +97,14 @@ def typed(value:Any) -> str:
     short = f'{value:g}'
     return short if float(short) == value else str(value)
 
+# %% ../nbs/api/09a_wording.ipynb #6f79768d
 def shown(
     value:Any, # of a setting
 ) -> str:
     "A setting as a table shows it: nothing is `none`"
     return 'none' if value in (None, '') else typed(value)
 
+# %% ../nbs/api/09a_wording.ipynb #66f0f68c
 def command(
     program:str,
     *flags:str, # words that follow it

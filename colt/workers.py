@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, current_process, get_context, resource_tracker
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from .results import Report
+if TYPE_CHECKING: from colt.results import Report # it imports PyTorch, which a worker does with its first job
 
 # %% ../nbs/api/16a_workers.ipynb #16a00010
 class Job(Protocol):
@@ -23,7 +23,7 @@ class Job(Protocol):
     def title(self) -> str: ... # for messages, such as `cycle 1, 0-4`
 
 # what is done with a job; a function that another process can import
-Work: TypeAlias = Callable[[Any, Report|None], Any]
+Work: TypeAlias = 'Callable[[Any, Report|None], Any]'
 
 @dataclass(frozen=True)
 class Outcome:
@@ -43,7 +43,7 @@ class Outcome:
 def attempt(
     work:Work,
     job:Job,
-    report:Report|None=None,
+    report:'Report|None'=None,
 ) -> Outcome: # it can be pickled, if the result can
     "Do a job, and catch its error and its warnings"
     with warnings.catch_warnings(record=True) as caught:
@@ -170,7 +170,7 @@ class Workers:
     def run(self,
         work:Work, # what to do with each job
         jobs:Sequence[Job],
-        report:Report|None=None, # called here, with the progress of all jobs
+        report:'Report|None'=None, # called here, with the progress of all jobs
     ) -> Iterator[tuple[int, Any]]: # position of a job and its result, as they finish
         """Do all jobs. A job whose process is lost is done again once, with a warning
 

@@ -22,12 +22,15 @@ COMMAND = Path(sys.executable).with_name('colt-prune')
 # What takes long begins first, so that no worker waits for it in the end; `make quick` leaves it out
 LONG = (r'test_panel\.py', r'test_site\.py', r'test_engine\.py', r'test_torture\.py', r'test_live\.py', 'each_command_does_its_work', r'runs\[tutorials/',
         r'test_fashion\.py',
-        r'cycles\[(fc1-imagenet|densenet121|resnet18)', r'runs\[guides/compare', r'runs\[api/(12_|20_|24h|25a|25i)', 'a_killed_run', r'test_lab_command\.py',
+        r'cycles\[(fc1-imagenet|densenet121|resnet18)', r'runs\[guides/(compare|many)', r'runs\[api/(11[d-i]_|12_|12[bd]_|16a?_|20_|24h|25a|25i)', 'a_killed_run', r'test_lab_command\.py',
         r'runs\[api/(01_|17_|23_|25c|26_|26c|27_)', 'one_process_at_a_time', 'twice_the_same_command', 'promised_format', 'an_interrupt_says', 'wheel_alone',
-        r'test_(pairs|elsewhere|workers|threads)\.py')
+        r'test_(pairs|elsewhere|workers|threads|parallel|properties)\.py',
+        r'test_networks\.py.*\[(\d+:|mnasnet|shuffle|mobile|dense|conv|squeeze|vision|swin)', r'test_models\.py.*(every_image|large_images|torchvision)',
+        r'test_data\.py.*(files_that_grow|never_all_in_memory|number_of_workers)', r'test_one_answer\.py')
 
 COMPILED = r'test_(engine|sparse)\.py|runs\[(api/(11[c-i]|12b)_|tutorials/10_)'
-TOGETHER = [re.compile(p) for p in (r'test_panel\.py', r'test_site\.py', r'test_live\.py', r'test_workers\.py', COMPILED)]
+TOGETHER = [re.compile(p) for p in (r'test_panel\.py', r'test_site\.py', r'test_live\.py', r'test_workers\.py', r'test_one_answer\.py', r'test_dist\.py',
+                                        COMPILED)]
 
 
 def pytest_collection_modifyitems(items):
@@ -40,7 +43,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    "Tests go to whichever worker is free, but for those that share a server, a site that is built once, a page, a pool, or what Numba compiles"
+    "Tests go to whichever worker is free, but for those that share a server, a site or runs that are made once, a page, a pool, or what Numba compiles"
     from xdist.scheduler import LoadScopeScheduling
     class Together(LoadScopeScheduling):
         def _split_scope(self, nodeid): return next((shared.pattern for shared in TOGETHER if shared.search(nodeid)), nodeid)

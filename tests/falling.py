@@ -18,11 +18,16 @@ def fall_once(job, report=None):
 
     def count(progress):
         batches.append(progress)
-        if len(batches) == 5 and fall.exists():
-            fall.unlink()
-            os.kill(os.getpid(), signal.SIGKILL)
+        if len(batches) == 5 and _taken_away(fall): os.kill(os.getpid(), signal.SIGKILL)
         if report: report(progress)
     return fit_job(job, count)
+
+
+def _taken_away(path):
+    "Remove a file; False if it is not there, or another process was faster"
+    try: path.unlink()
+    except FileNotFoundError: return False
+    return True
 
 
 def trained(recipe, path, origin, train=None, report=None, falls=False):

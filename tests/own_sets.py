@@ -148,6 +148,16 @@ class Broken(Items):
     def __getitem__(self, i): return self.items[i] if i != 5 else 1/0
 
 
+class Nameless(Items):
+    classes = property(lambda self: 1/0)
+
+
+def closed():
+    picture = pil(COLOUR[0])
+    picture.close()
+    return [(picture, 0)]
+
+
 def pairs(pictures=COLOUR, labels=Y): return [(pil(picture), int(label)) for picture, label in zip(pictures, labels)]
 def dicts(picture='image', label='label', **more): return [{picture: x, label: y, **more} for x, y in pairs()]
 def features(key): return {key: type('ClassLabel', (), {'names': NAMES})()}
@@ -219,6 +229,10 @@ SETS = [
     refused('data sets', 'batches', lambda p: DataLoader(TENSORS, 4), r'pass its `\.dataset`'),
     refused('data sets', 'pictures of different sizes', lambda p: [(GREY[0], 0), (GREY[1, 1:], 1)], r'picture 1 is \[7, 8\]'),
     refused('data sets', 'an item that fails', lambda p: Broken(pairs()), "item 5 can't be read .ZeroDivisionError"),
+    refused('data sets', 'classes that fail', lambda p: Nameless(pairs()), "its `classes` can't be read.* ZeroDivisionError"),
+    refused('data sets', 'a picture that is closed', lambda p: closed(), 'item 0: '),
+    refused('data sets', 'a picture on the device meta', lambda p: [(torch.zeros(8, 8, device='meta'), 0)], 'item 0: .*meta tensor'),
+    refused('data sets', 'a sparse picture', lambda p: [(torch.ones(8, 8).to_sparse(), 0)], 'item 0: .*to_dense'),
     refused('data sets', 'a length that is wrong', lambda p: Items(pairs(), n=99), "item 30 can't be read"),
     refused('data sets', 'an empty data set', lambda p: Items([]), 'is empty'),
     refused('data sets', 'an empty generator', lambda p: iter(()), 'is empty'),

@@ -37,6 +37,9 @@ RECIPE = Recipe(arch='lenet5', end_iter=1, engine='sparse', linear_prune_ratio=.
 def one_tile(monkeypatch):
     "Numba compiles the kernels for each shape of a tile; here all tiles are single pixels, and `test_sparse.py` tests the others"
     monkeypatch.setattr(colt.engines.layers, 'tile_pixels', lambda: 1)
+    before = torch.get_num_threads()
+    yield
+    assert torch.get_num_threads() == before, 'Numba has changed the number of threads of torch'
 
 
 @pytest.fixture(scope='module')

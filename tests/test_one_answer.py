@@ -112,7 +112,7 @@ def lab_says(run, what, layers):
     assert ('The run can not continue: ' in notice) == (what in ('collapse', 'off path'))
     assert all(n in notice for n in layers)
     assert ('keep no weight of' in titles(lab.live.figure)) == bool(layers)
-    left = re.findall('<td>([^<]*)</td>', lab.console.costs.value.split('to the end')[1])[0]
+    left = re.findall('<td>([^<]*)</td>', lab.console.costs.value.split('still to come')[1])[0]
     assert (left == '0') == (not on)
 
 

@@ -118,7 +118,7 @@ def test_every_number_is_that_of_the_folder(run, lines):
     assert facts['prune rate'][0] == f"{last['prune_rate']:.2f} %"
     ticket, dense = ((run.path/file).stat().st_size for file in (f"tickets/cycle-{last['cycle']:03}.safetensors", 'init.safetensors'))
     assert facts['file of the ticket'] == (f'{ticket/1e3:,.0f} KB', f'dense: {dense/1e3:,.0f} KB')
-    assert facts['mask overlap'] == (f"{last['agreement']['all']:.3f}", f"{last['agreement']['chance']:.3f} by chance")
+    assert facts['mask overlap'] == (f"{last['agreement']['all']:.3f}", f"{last['agreement']['chance']:.3f} by chance; the votes of cycle {last['cycle']}")
     assert facts['images seen'][0] == f"{last['samples_seen']:,}"
     assert facts['time'][0] == f"{last['seconds']:.1f} s"
     of_dense = sum(part['samples'] for part in first['parts'])

@@ -73,16 +73,32 @@ def site(tmp_path_factory):
 def every(out): return sorted(p.relative_to(out).as_posix() for p in out.rglob('*.html'))
 
 
+APPEND = '''async pages => {
+    for (const page of pages) {
+        const shown = new DOMParser().parseFromString(await (await fetch(page)).text(), 'text/html')
+        document.querySelector('article').append(...shown.querySelector('article').childNodes)
+    }}'''
+
+
+def opened(out):
+    "Every page; with the first decision come the others, which are text alone on the same template, to be read on one page"
+    first, *others = (name for name in every(out) if name.startswith('explanations/decisions/0'))
+    assert not any('colt-figure' in (out/name).read_text() for name in others) and len(others) > 20
+    for name in every(out):
+        if name not in others: yield name, [Path(other).name for other in others]*(name == first)
+
+
 def test_every_page_opens_with_its_figures_and_asks_for_nothing_elsewhere(site, chromium):
     "On a wide page in the light, and then on a phone in the dark"
     out, url = site
     with pages.fresh(chromium) as page:
         missing, figures = [], 0
         page.on('response', lambda r: missing.append(r.url) if r.status >= 400 else None)
-        for name in every(out):
+        for name, others in opened(out):
             page.set_viewport_size(dict(width=1280, height=800))
             page.emulate_media(color_scheme='light')
             page.goto(url + name)
+            page.evaluate(APPEND, others)
             figures += is_whole(page, name)
             picture(page, name, 'light-1280')
             page.set_viewport_size(dict(width=390, height=800))

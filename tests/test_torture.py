@@ -5,7 +5,7 @@ import sys
 import pytest
 from conftest import TOP
 
-ATTACKS = 'kills=5', 'faults=12', 'races=2', 'mutations=400'               # together, since they attack the same runs
+ATTACKS = 'kills=5', 'faults=12', 'races=2', 'mutations=200'               # together, since they attack the same runs
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='it reads /proc')

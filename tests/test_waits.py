@@ -106,3 +106,17 @@ def test_an_autocast_around_a_training_changes_nothing():
     alone = trained()
     with torch.autocast('cpu'): around = trained()
     assert all(torch.equal(w, around[n]) for n, w in alone.items())
+
+
+def test_an_autocast_in_a_network_sees_the_weights_of_each_step():
+    class Halved(torch.nn.Sequential):
+        keep = True
+        def forward(self, x):
+            with torch.autocast('cpu', torch.bfloat16, cache_enabled=self.keep): return super().forward(x)
+    def trained(keep):
+        torch.manual_seed(0)
+        net = Halved(torch.nn.Flatten(), torch.nn.Linear(256, 2))
+        net.keep = keep
+        return fit(net, partition_of(95), Recipe('lenet5', batch_size=10, end_iter=2, lr=.01)).weights
+    kept, anew = trained(True), trained(False)
+    assert all(torch.equal(w, anew[n]) for n, w in kept.items())

@@ -244,11 +244,11 @@ def shared(top, work, items):
 
 
 def faults(n, seed=0, reference=None, how=('kill', errno.ENOSPC, errno.EACCES, errno.EIO)):
-    "A kill, or an OSError, at each single operation on the files of a run (or at `n` of them, drawn)"
+    "A kill, or an OSError, at each single operation on the files of a run (or at `n` of them, drawn; if they are few, every kind of run has half of the faults)"
     reference, g, rows = reference or Reference(), random.Random(seed), []
-    for name in reference.names:
+    for i, name in enumerate(reference.names):
         total = count(reference, name)
-        for fault in how:
+        for fault in how[i % 2::2] if n < len(how)*len(reference.names) else how:
             word = fault if fault == 'kill' else errno.errorcode[fault]
             points = range(1, total + 1)
             if n < total*len(how)*len(reference.names): points = sorted(g.sample(points, max(1, n//len(how)//len(reference.names))))

@@ -1,5 +1,6 @@
 "What each of two processes does in the test of data parallel training: `python twins.py RANK FOLDER`"
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -52,12 +53,13 @@ def from_other_weights(net):
 
 
 def main(rank, folder):
-    torch.set_num_threads(1)
-    dist.init_process_group('gloo', init_method=f'file://{folder}/group', rank=rank, world_size=2)
+    dist.init_process_group('gloo', init_method=f'file://{folder}/group', rank=rank, world_size=2, timeout=timedelta(seconds=100))
     for name in NETWORKS: save_tensors(Path(folder)/f'{name}-{rank}.safetensors', two_cycles(name, folder, from_other_weights, broadcast_mask))
     mine = {'m': torch.arange(20) % (rank + 2) == 0}
     save_tensors(Path(folder)/f'mask-{rank}.safetensors', broadcast_mask(mine))
     dist.destroy_process_group()
 
 
-if __name__ == '__main__': main(int(sys.argv[1]), sys.argv[2])
+if __name__ == '__main__':
+    torch.set_num_threads(1)
+    main(int(sys.argv[1]), sys.argv[2])

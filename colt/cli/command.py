@@ -22,6 +22,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message) -> NoReturn:
         self.exit(2, f'{self.prog}: {message} (--help lists every flag)\n')
 
+# %% ../../nbs/api/26a_command.ipynb #b4f65d22
 def command_parser(
     prog:str, # name of the command
     description:str, # what it does
@@ -41,6 +42,7 @@ class Flag(NamedTuple):
     help: str
     default: Any = None
 
+# %% ../../nbs/api/26a_command.ipynb #3e614af3
 def yes_or_no(
     text:str, # yes, true or 1; no, false or 0
 ) -> bool:
@@ -49,6 +51,7 @@ def yes_or_no(
     if text.lower() in ('no', 'false', '0'): return False
     raise argparse.ArgumentTypeError(f"'{text}': say yes or no")
 
+# %% ../../nbs/api/26a_command.ipynb #88cfb7ad
 _READERS: dict[str, Callable] = {'N': int, 'X': float, 'YES|NO': yes_or_no} # by metavar
 
 def add_flags(
@@ -72,11 +75,13 @@ def printable(
     def escaped(c): return c if c.isprintable() or c == '\n' else repr(c)[1:-1]
     return ''.join(map(escaped, str(text)))
 
+# %% ../../nbs/api/26a_command.ipynb #f177267b
 class _Console(Console):
     "A console that prints no control characters"
     def print(self, *objects, **options):
         super().print(*(printable(o) if isinstance(o, str) else o for o in objects), **options)
 
+# %% ../../nbs/api/26a_command.ipynb #353bf9dc
 class Terminal:
     "Where a command prints"
     def __init__(self,
@@ -111,6 +116,7 @@ class Ended(BaseException):
     "A signal that ends the process"
     def __init__(self, number): self.number = number
 
+# %% ../../nbs/api/26a_command.ipynb #1d214187
 @contextmanager
 def _signals_as_exceptions() -> Iterator[None]:
     "SIGINT, SIGTERM and SIGHUP raise, unless they are ignored, so that a training saves its state"
@@ -145,6 +151,7 @@ def _check_not_empty(args):
         if getattr(args, flag, None) == '':
             raise ValueError(f'--{flag} is empty; give it a word, or leave it out')
 
+# %% ../../nbs/api/26a_command.ipynb #9d0f48e7
 def run_command(
     parser:argparse.ArgumentParser,
     argv:Sequence[str]|None, # the flags; None for those of the process
@@ -164,6 +171,7 @@ def run_command(
             return terminal.end(f'ended by {name}', 128 + end.number)
         except Exception as error: return _code_of(error, terminal)
 
+# %% ../../nbs/api/26a_command.ipynb #a8ad28ca
 def _code_of(error, terminal):
     "Print a mistake of the user or the machine, and return the exit code; raise anything else"
     from colt.cycle import Collapse # imports PyTorch, which help does not need
@@ -183,6 +191,7 @@ def _callable(prog):
     if shutil.which(prog) or not Path(called).stem.startswith('colt-'): return prog
     return shlex.quote(str(Path(called).with_name(prog)))
 
+# %% ../../nbs/api/26a_command.ipynb #7ce4cb3a
 def resume_command(
     prog:str, # `colt-prune` or `colt-transfer`
     args:argparse.Namespace, # has the folders of runs and data sets

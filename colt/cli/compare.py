@@ -129,6 +129,7 @@ def _fill_run(terminal, run, cycles, data, report):
         terminal.console.print(f'  {name}, cycle {n}: {_found(evaluate_ticket(p, run, n, report_named))}')
     if (run.path/'report.html').exists(): write_report(run)
 
+# %% ../../nbs/api/26e_compare.ipynb #b266fb6b
 def _fill(terminal, args, lacking):
     "Train the tickets that are missing, and write their accuracies into their runs"
     say = terminal.console.print
@@ -168,7 +169,7 @@ def _show(say, groups, levels):
     say(f'\n{_COUNTED}')
     width = max(len(group.name) for group in groups)
     for group in groups:
-        names = ', '.join(run.path.resolve().name for run in group.runs)
+        names = ', '.join(run.name for run in group.runs)
         say(f'  {group.name:<{width}}  {group.size:<8}  {names}')
     _show_differences(say, groups)
 
@@ -199,6 +200,7 @@ def _compare(terminal, args):
     _save(groups, folder, levels)
     say(f"\nwritten: {folder/'compare.html'}, {folder/'compare.csv'}")
 
+# %% ../../nbs/api/26e_compare.ipynb #196c0ce0
 def colt_compare(
     argv:list[str]|None=None, # the flags; by default those of the process
 ) -> int: # 0 done, 2 wrong usage, 1 anything else

@@ -47,6 +47,7 @@ def _refused(port):
         except OSError as e: return e.strerror or str(e)
     return ''
 
+# %% ../../nbs/api/26f_lab.ipynb #df39886a
 def _port(asked, first):
     "The port that was asked for, or the first free one of fifty"
     free = (port for port in range(first, first + 50) if not _refused(port))
@@ -68,6 +69,7 @@ def _one_cell():
 
 def _in_package(name): return Path(colt.__file__).with_name(name)
 
+# %% ../../nbs/api/26f_lab.ipynb #0d9ae586
 def _write_new(file, content):
     "Write a file, unless it exists"
     from colt.files import write_whole # imports PyTorch, which help does not need
@@ -85,6 +87,7 @@ def _voila(folder, port):
             f"--Voila.config_file_paths={_in_package('voila.json').parent}",
             f'--Voila.port={port}', '--Voila.port_retries=0', '--Voila.open_browser=False']
 
+# %% ../../nbs/api/26f_lab.ipynb #5d51d514
 def _jupyterlab(folder, port, browser):
     "The command that starts JupyterLab"
     is_root = hasattr(os, 'geteuid') and os.geteuid() == 0
@@ -107,6 +110,7 @@ def _signals_as_interrupts():
     finally:
         for s, handler in before.items(): signal.signal(s, handler)
 
+# %% ../../nbs/api/26f_lab.ipynb #eba43051
 def _serve(command, ready=lambda server: None, **environment):
     "Start a server, call `ready` with its process, and wait until it ends or Ctrl-C is pressed"
     with _signals_as_interrupts():
@@ -119,6 +123,7 @@ def _serve(command, ready=lambda server: None, **environment):
         except KeyboardInterrupt: server.terminate()
         finally: _wait_for_end(server)
 
+# %% ../../nbs/api/26f_lab.ipynb #6ae3be45
 def _wait_for_end(server):
     "Wait at most 15 seconds, or until the next Ctrl-C; then kill the server"
     try: server.wait(15)
@@ -134,6 +139,7 @@ def _wait_for_port(server, port, seconds=60):
         time.sleep(.1)
     return False
 
+# %% ../../nbs/api/26f_lab.ipynb #7534cb98
 def _serve_voila(terminal, command, port, browser):
     "Start Voila, and print its address"
     token = secrets.token_hex(24)
@@ -151,6 +157,7 @@ class Program(NamedTuple):
     port: int # the first that is tried
     notebook: str # its name in the folder
 
+# %% ../../nbs/api/26f_lab.ipynb #66abef21
 _JUPYTERLAB = Program('JupyterLab', 8888, 'tour.ipynb')
 _VOILA = Program('Voila', 8866, 'lab.ipynb')
 
@@ -169,6 +176,7 @@ def _lab(terminal, args):
     if args.voila: _serve_voila(terminal, command, port, args.browser)
     else: _serve(command)
 
+# %% ../../nbs/api/26f_lab.ipynb #8adf0b9e
 def _would_serve(file, command):
     "What would be written and started"
     verb = 'open' if file.exists() else 'write'

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['seeds_in', 'count_workers', 'share_threads', 'executor', 'outlay', 'share_out', 'RunJob', 'run_job', 'run_jobs',
-           'run_seeds', 'seed_jobs', 'next_steps']
+           'seed_jobs', 'run_seeds', 'next_steps']
 
 # %% ../../nbs/api/26c_many.ipynb #26cc0004
-import os, re, time
+import re, time
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +20,7 @@ from rich.console import Console
 
 from .command import Terminal
 from .training import next_step, write_report
+from ..data.image_files import processors_here
 from ..executors import Executor, cluster, processes
 from ..plans import Origin, Plan, plan_at
 from ..progress import bytes_written, progress_bar
@@ -34,6 +35,8 @@ from ..wording import duration, file_size
 from ..workers import Workers
 
 # %% ../../nbs/api/26c_many.ipynb #26cc0007
+_MOST_SEEDS = 1000
+
 def seeds_in(
     text:str, # such as `0-4` or `0,3,7`
 ) -> list[int]: # in order, each once
@@ -41,9 +44,13 @@ def seeds_in(
     found = set[int]()
     for part in text.split(','):
         match = re.fullmatch(r'(\d+)(?:-(\d+))?', part.strip())
-        if not match: raise ValueError(f"--seeds '{text}': give whole numbers, such as 0-4 or 0,3,7")
+        if not match:
+            raise ValueError(f"--seeds '{text}': give whole numbers, such as 0-4 or 0,3,7")
         first, last = int(match[1]), int(match[2] or match[1])
-        if last < first: raise ValueError(f"--seeds '{text}': {part} has no seeds; the smaller number comes first")
+        if last - first >= _MOST_SEEDS:
+            raise ValueError(f"--seeds '{text}': {last - first + 1:,} seeds; give at most {_MOST_SEEDS:,}")
+        if last < first:
+            raise ValueError(f"--seeds '{text}': {part} has no seeds; the smaller number comes first")
         found |= {*range(first, last + 1)}
     return sorted(found)
 
@@ -56,8 +63,7 @@ def count_workers(
     "How many trainings are at work at the same time; raise `ValueError` for another word"
     if asked is None: return 1
     if asked == 'auto':
-        processors = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-        return max(1, min(trainings, processors//(threads or 1)))
+        return max(1, min(trainings, processors_here()//(threads or 1)))
     if not asked.isdecimal() or not int(asked):
         raise ValueError(f"--workers '{asked}': it must be a whole number of 1 or more, or auto")
     return min(int(asked), trainings)
@@ -73,6 +79,7 @@ def share_threads(
     if args.cluster: return 1
     return choose_threads(step_work(p.net, p.dataset.shape, p.recipe.batch_size), trainings=n)
 
+# %% ../../nbs/api/26c_many.ipynb #771b817d
 @contextmanager
 def executor(
     args:Namespace,
@@ -94,15 +101,19 @@ def _most_cycles(p):
     if recipe.sparsity: limits.append(rounds_to_target(recipe, p.prunable)[0] + 1)
     return min(limits, default=None)
 
+# %% ../../nbs/api/26c_many.ipynb #ba691462
 def _step_seconds(p, threads):
     "About how long a training step takes"
-    net, x = p.net.to(p.recipe.device).eval(), torch.zeros(p.recipe.batch_size, *p.dataset.shape).to(p.recipe.device)
+    device = p.recipe.device
+    net = p.net.to(device).eval()
+    x = torch.zeros(p.recipe.batch_size, *p.dataset.shape).to(device)
     with using_threads(threads), torch.inference_mode():
         net(x) # the first batch allocates memory
         began = time.perf_counter()
         net(x).cpu()
         return 3*(time.perf_counter() - began)
 
+# %% ../../nbs/api/26c_many.ipynb #d0e76f1a
 def outlay(
     p:Plan,
     n:int, # trainings at work at the same time
@@ -113,14 +124,16 @@ def outlay(
     recipe, cycles = p.recipe, _most_cycles(p)
     each = '' if cycles else ' for each cycle'
     cycles = cycles or 1
-    tickets = {'no': 0, 'last': 2, 'each': cycles}[recipe.evaluate]*(1 + len(recipe.control_names))
-    images = cycles*sum(len(part.train) for part in p.partitions) + tickets*len(p.whole.train)
+    evaluated = {'no': 0, 'last': 2, 'each': cycles}[recipe.evaluate]
+    tickets = evaluated*(1 + len(recipe.control_names))
+    of_cycle = sum(len(part.train) for part in p.partitions)
+    images = cycles*of_cycle + tickets*len(p.whole.train)
     steps = runs*(recipe.end_iter - recipe.start_iter)*images/recipe.batch_size
     trainings = runs*(cycles*len(p.partitions) + tickets)
     slots = ceil(trainings/n)*n/trainings # in the last round, some workers have nothing to do
     time_needed = duration(slots*steps*_step_seconds(p, threads)/n, digits=0)
-    return (f'at most {trainings:,} trainings{each}, {n} at the same time, threads of each: {threads}; '
-            f'about {time_needed}')
+    return (f'at most {trainings:,} trainings{each}, {n} at the same time, '
+            f'threads of each: {threads}; about {time_needed}')
 
 # %% ../../nbs/api/26c_many.ipynb #26cc0023
 def share_out(
@@ -129,8 +142,9 @@ def share_out(
     p:Plan,
     threads:int|None, # of each training, if the run exists
 ) -> int: # trainings at work at the same time
-    "Decide how many trainings of a run there are at the same time; say what it takes if there are several"
-    asked, trainings = args.workers, max(p.recipe.partition, 1 + len(p.recipe.control_names))
+    "Decide how many trainings of a run there are at the same time; if several, say what it takes"
+    asked = args.workers
+    trainings = max(p.recipe.partition, 1 + len(p.recipe.control_names))
     if args.cluster and asked is None: asked = 'auto' if args.cluster == 'local' else str(trainings)
     n = count_workers(asked, trainings, threads or args.threads)
     if n == 1 and not args.cluster: return 1
@@ -154,7 +168,7 @@ class RunJob:
     def folder(self) -> RunFolder: return RunFolder(self.path)
 
     def standing(self):
-        "How far the run is, None if there is none; raise `ValueError` if the folder has another one"
+        "How far the run is, or None; raise `ValueError` if the folder has another one"
         if not self.folder.exists(): return None
         check_same(self.folder, self.recipe)
         return run_standing(self.folder, self.folder.records(), self.recipe, self.match)
@@ -165,7 +179,7 @@ def run_job(
     report:Report|None=None,
     train:Executor|None=None, # as in `execute`
 ) -> str: # what has become of it, in words
-    "Begin a run or go on with it, and write a report for each cycle. Errors as in `create_run` and `execute`"
+    "Begin a run or go on with it; write a report for each cycle. Errors as in `create_run`, `execute`"
     def named(progress):
         if report: report(replace(progress, partition=f'{job.title}, {progress.partition}'))
     p = plan_at(job.recipe, job.origin, job.match)
@@ -179,7 +193,7 @@ def run_jobs(
     jobs:Sequence[RunJob],
     n:int, # runs at work at the same time
     report:Report,
-    train:Executor|None=None, # trains the networks of each run; then the runs come one after the other
+    train:Executor|None=None, # trains the networks of each run, one run after the other
 ) -> Iterator[tuple[RunJob, str]]: # a run and what has become of it, as they finish
     "Do all runs. Errors as in `run_job` and `Workers.run`"
     if train or n == 1: yield from ((job, run_job(job, report, train)) for job in jobs)
@@ -187,33 +201,6 @@ def run_jobs(
         workers = Workers(n)
         try: yield from ((jobs[i], state) for i, state in workers.run(run_job, jobs, report))
         finally: workers.close()
-
-# %% ../../nbs/api/26c_many.ipynb #26cc0017
-def run_seeds(
-    terminal:Terminal,
-    args:Namespace, # with `seeds`, `workers`, `cluster` and `threads`
-    jobs:Sequence[RunJob],
-):
-    "Do the runs that are not finished, and compare all; raise `ValueError` if a folder has another run"
-    from colt.compare import group_replicates, table, told # imports SciPy, which help does not need
-    left = []
-    for job, standing in [(job, job.standing()) for job in jobs]:
-        if not standing or standing.next: left.append(job)
-        else: terminal.console.print(f'{job.title}: {job.path} {standing.state}')
-    if left: _run_left(terminal, args, left)
-    terminal.console.print()
-    terminal.console.print(told(table(group_replicates([job.folder for job in jobs]))))
-
-def _run_left(terminal, args, left):
-    terminal.hint, console = 'the same command continues', terminal.console
-    p = plan_at(left[0].recipe, left[0].origin, left[0].match)
-    n = count_workers(args.workers, p.recipe.partition if args.cluster else len(left))
-    threads = share_threads(args, p, n)
-    size = file_size(len(left)*bytes_written(p))
-    console.print(f'{outlay(p, n, threads, len(left))}; writes about {size} in all')
-    left = [replace(job, threads=threads) for job in left]
-    with executor(args, n if args.cluster else 1) as train, progress_bar(console) as report:
-        for job, state in run_jobs(left, n, report, train): console.print(f'{job.title}: {job.path} {state}')
 
 # %% ../../nbs/api/26c_many.ipynb #26cc0021
 def seed_jobs(
@@ -231,6 +218,36 @@ def seed_jobs(
         jobs.append(RunJob(recipe, str(Path(args.out)/name), origin, match, args.threads))
     return jobs
 
+# %% ../../nbs/api/26c_many.ipynb #26cc0017
+def run_seeds(
+    terminal:Terminal,
+    args:Namespace, # with `seeds`, `workers`, `cluster` and `threads`
+    jobs:Sequence[RunJob],
+):
+    "Do what is not finished, and compare all; raise `ValueError` if a folder has another run"
+    from colt.compare import group_replicates, table, told # imports SciPy, which help does not need
+    left = []
+    for job, standing in [(job, job.standing()) for job in jobs]:
+        if not standing or standing.next: left.append(job)
+        else: terminal.console.print(f'{job.title}: {job.path} {standing.state}')
+    if left: _run_left(terminal, args, left)
+    terminal.console.print()
+    terminal.console.print(told(table(group_replicates([job.folder for job in jobs]))))
+
+# %% ../../nbs/api/26c_many.ipynb #c53d5bee
+def _run_left(terminal, args, left):
+    terminal.hint, console = 'the same command continues', terminal.console
+    p = plan_at(left[0].recipe, left[0].origin, left[0].match)
+    n = count_workers(args.workers, p.recipe.partition if args.cluster else len(left))
+    threads = share_threads(args, p, n)
+    size = file_size(len(left)*bytes_written(p))
+    console.print(f'{outlay(p, n, threads, len(left))}; writes about {size} in all')
+    left = [replace(job, threads=threads) for job in left]
+    with executor(args, n if args.cluster else 1) as train, progress_bar(console) as report:
+        for job, state in run_jobs(left, n, report, train):
+            console.print(f'{job.title}: {job.path} {state}')
+
+# %% ../../nbs/api/26c_many.ipynb #9efde7a7
 def next_steps(
     args:Namespace,
     jobs:Sequence[RunJob],
@@ -239,5 +256,6 @@ def next_steps(
     lines = []
     for job in jobs:
         own = Namespace(**vars(args) | dict(resume=job.folder.exists()))
-        lines += [f'{job.title}: {line}' for line in next_step(own, job.folder, job.recipe.dataset, job.standing())]
+        steps = next_step(own, job.folder, job.recipe.dataset, job.standing())
+        lines += [f'{job.title}: {step}' for step in steps]
     return '\n'.join(lines)

@@ -19,7 +19,7 @@ from .many import executor, next_steps, run_seeds, seed_jobs, share_out
 from .training import add_run_flags, add_settings, asked_folder, asked_settings, card_lines
 from .training import check_flags, check_free, check_outputs, default_words, execute_with_table
 from .training import next_step, records_in
-from ..data import DATASETS, as_dataset, from_folder, name_of, size_of
+from ..data import DATASETS, Shape, as_dataset, from_folder, name_of, size_of
 from ..engines.inference import measured_speed
 from ..engines.sparse import settled
 from ..find import own_recipe
@@ -92,7 +92,7 @@ class Own:
         net = str(Path(self.file).resolve()) if self.file else ''
         return Origin(str(root), pictures=bool(self.pictures), net=net, head=self.head)
 
-    def size(self) -> tuple[int, tuple[int, int, int]]: # number of classes, and shape (c, h, w)
+    def size(self) -> tuple[int, Shape]: # number of classes, and shape (c, h, w)
         with warnings.catch_warnings():
             warnings.simplefilter('ignore') # what is left out is said when the pictures are read
             try: images = from_folder(self.pictures, memory=False) # decodes nothing
@@ -168,6 +168,7 @@ def _check_outputs(args, recipe, classes):
     why = f'{classes} classes, partition {recipe.partition}'
     check_outputs(args.output_class, outputs_of(recipe, classes), why)
 
+# %% ../../nbs/api/26c_prune.ipynb #78d02a0e
 def _preview(args, folder, recipe, match, own):
     "What would be pruned; raise `ValueError` if that is known to be impossible"
     classes, shape = own.size() if own.pictures else classes_and_shape(recipe.dataset, folder)
@@ -187,6 +188,7 @@ def _accuracies(partitions):
     if len(accuracies) <= 4: return accuracies
     return {'lowest valid': min(accuracies.values()), 'mean valid': fmean(accuracies.values())}
 
+# %% ../../nbs/api/26c_prune.ipynb #0f939f43
 def _row(record):
     "A line of the table: heading -> text"
     row = {'cycle': str(record.cycle), 'sparsity': percent(record.sparsity)}
@@ -205,6 +207,7 @@ def _speed(p, folder, last):
     net, mask = folder.model(last.cycle, normalise=False), folder.ticket(last.cycle).mask
     return measured_speed(net, mask, p.dataset.shape)
 
+# %% ../../nbs/api/26c_prune.ipynb #d7622048
 def _further(args, p, name, last):
     "The command that takes the run further, or why none can; empty where nothing is left to do"
     ending = collapse_of(last)
@@ -215,6 +218,7 @@ def _further(args, p, name, last):
     if target >= reach: return ''
     return resume_command('colt-prune', args, name, '--sparsity', str(target))
 
+# %% ../../nbs/api/26c_prune.ipynb #ad07ee94
 def _summary(args, p, folder, records):
     "Label -> text"
     last = records[-1]
@@ -243,6 +247,7 @@ def _dry_run(args, folder, recipe, match, own, standing):
     if own.net: lines.append(f'(this has run {args.net.rpartition(":")[0]}, and nothing else)')
     return '\n'.join(lines)
 
+# %% ../../nbs/api/26c_prune.ipynb #ae88b545
 def _run(terminal, args, p, folder, records, standing):
     "Execute the run, with a table; print the summary"
     say = terminal.console.print
@@ -256,6 +261,7 @@ def _run(terminal, args, p, folder, records, standing):
     say('\n' + '\n'.join([*card_lines(run), '']))
     for label, text in _summary(args, p, run, records).items(): say(f'{label:<15}{text}')
 
+# %% ../../nbs/api/26c_prune.ipynb #cc7d11a5
 def _prune(terminal, args):
     check_flags(args)
     own = asked_own(args)

@@ -23,7 +23,7 @@ from ..data import DATASETS, to_download
 from ..models import ARCHITECTURES
 from ..plans import Planned
 from ..progress import progress_bar
-from ..recipe import Recipe, is_here, usual_device
+from ..recipe import OPTIMIZERS, Recipe, is_here, usual_device
 from ..records import Record, RunFolder
 from ..resume import Standing, kept_run
 from ..runs import check_same, create_run, resume_run
@@ -33,7 +33,7 @@ from ..wording import percent, shown
 _CAUSES = ( # in words; the setting; its values
     ('architecture', 'arch', ARCHITECTURES),
     ('data set', 'dataset', DATASETS),
-    ('optimizer', 'optimizer', ('adam', 'sgd')))
+    ('optimizer', 'optimizer', OPTIMIZERS))
 
 def _depends_on(setting, values):
     "The settings whose default depends on another setting"
@@ -42,6 +42,7 @@ def _depends_on(setting, values):
     changed = {name for name in usual if any(other[name] != usual[name] for other in others)}
     return changed - {setting}
 
+# %% ../../nbs/api/26b_training.ipynb #facfcebd
 def default_words() -> dict[str, str]: # setting -> text
     "The default of every setting, as help shows it"
     dependent = {words: _depends_on(setting, values) for words, setting, values in _CAUSES}
@@ -57,6 +58,7 @@ _METAVARS = {bool: 'YES|NO', int: 'N', float: 'X', str: 'WORD'}
 
 def _flag(name): return 'arch_type' if name == 'arch' else name # as in the authors' code
 
+# %% ../../nbs/api/26b_training.ipynb #a0323115
 def add_settings(
     group:_ArgumentGroup, # of a parser
     defaults:Mapping[str, str], # setting -> what help says of its default
@@ -108,6 +110,7 @@ def _asked_device(args):
         raise ValueError(f'there is no {name} on this machine; use --device cpu')
     return name
 
+# %% ../../nbs/api/26b_training.ipynb #516b094f
 def asked_settings(
     args:Namespace,
     names:Iterable[str], # of the settings that have a flag
@@ -130,6 +133,7 @@ def check_flags(
         raise ValueError(f'--threads {threads}: it must be a whole number of 1 or more')
     check_data(args.data)
 
+# %% ../../nbs/api/26b_training.ipynb #815cfba7
 def check_data(
     folder:str|None, # value of `--data`
 ):
@@ -138,6 +142,7 @@ def check_data(
         raise ValueError(f"--data '{folder}' is not a folder; "
                          'make it, or name the one that holds the data sets')
 
+# %% ../../nbs/api/26b_training.ipynb #266a770a
 def check_outputs(
     asked:int|None, # value of `--output_class`
     outputs:int, # of the networks
@@ -156,6 +161,7 @@ def asked_folder(
     "Where the run is, or will be"
     return RunFolder(Path(args.out)/(args.name or name))
 
+# %% ../../nbs/api/26b_training.ipynb #32f5ee23
 def records_in(
     args:Namespace,
     folder:RunFolder,
@@ -166,6 +172,7 @@ def records_in(
     if args.resume: check_same(kept_run(folder.path), recipe, transfer)
     return folder.records() if folder.exists() else []
 
+# %% ../../nbs/api/26b_training.ipynb #8d8174dc
 def _ways(standing):
     "What the user may do about a run that exists"
     other = '--name NAME starts another run'
@@ -225,6 +232,7 @@ def write_report(
     from colt.plot import save_report # imports plotly, which help does not need
     save_report(folder)
 
+# %% ../../nbs/api/26b_training.ipynb #1d5b71e4
 def _has_report(folder):
     "Whether the report is there, and newer than the records"
     report, lines = folder.path/'report.html', folder.path/'cycles.jsonl'
@@ -264,6 +272,7 @@ def execute_with_table(
 # %% ../../nbs/api/26b_training.ipynb #26b00002
 def _accuracy_line(measured, name):
     "A test accuracy, its interval, and how the ticket compares"
+    from colt.plot.verdict import p_value # imports plotly, which help does not need
     ends = ''
     if measured.interval:
         low, high = map(percent, measured.interval)
@@ -271,8 +280,10 @@ def _accuracy_line(measured, name):
     if not measured.against: compared = ''
     elif measured.against in ('higher', 'lower'): compared = f': the ticket is {measured.against}'
     else: compared = f': {measured.against}'
-    return f'{name:<27}{percent(measured.accuracy)}{ends}{compared}'
+    if measured.p is not None: compared += f' ({p_value(measured.p)})'
+    return f'{name:<27}{percent(measured.accuracy)}{ends}{compared}'.replace('\u00a0', ' ')
 
+# %% ../../nbs/api/26b_training.ipynb #5004d101
 def card_lines(
     run:RunFolder, # with a finished cycle
 ) -> list[str]:

@@ -78,6 +78,7 @@ def _source(args):
         raise ValueError(f'--sparsity {args.sparsity}: it must be a number from 0 to below 1')
     return source
 
+# %% ../../nbs/api/26d_transfer.ipynb #2f95285d
 def _check_description(args, source):
     "Raise `ValueError` for a flag that contradicts the recipe of the run"
     was = source.recipe
@@ -108,6 +109,7 @@ def asked_transfer(
     if args.cycle is not None: which['numbers'] = (args.cycle,)
     return source, recipe, which
 
+# %% ../../nbs/api/26d_transfer.ipynb #63224574
 def _check_unchanged(args):
     "Raise `ValueError` for a flag that a resumed transfer can't change"
     usual = transfer_parser()
@@ -123,6 +125,7 @@ def _description(chosen):
     return (f"{count_of(n, 'ticket')} of {chosen.source.path}{whose}, "
             f'on classes {chosen.part2} of {recipe.dataset} by {recipe.optimizer}')
 
+# %% ../../nbs/api/26d_transfer.ipynb #11155a73
 def _row(record):
     "A line of the table: heading -> text"
     row = {'cycle': str(record.cycle), 'sparsity': percent(record.sparsity)}
@@ -164,6 +167,7 @@ def _transfer(terminal, args):
     say(f"\n{'run':<10}{folder.path}")
     say(f"{'report':<10}{folder.path/'report.html'}")
 
+# %% ../../nbs/api/26d_transfer.ipynb #1fc8cc22
 def colt_transfer(
     argv:list[str]|None=None, # the flags; by default those of the process
 ) -> int: # 0 done, 2 wrong usage, 1 anything else

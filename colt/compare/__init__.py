@@ -28,6 +28,7 @@ def _first_at(records, level):
     "The record of the first cycle that is at least so sparse; None if there is none"
     return next((r for r in records if r.sparsity >= level - 1e-9), None)
 
+# %% ../../nbs/api/23_compare.ipynb #589735a2
 def at(
     group:Replicates,
     level:float, # sparsity, 0 to 1
@@ -157,7 +158,8 @@ def format_missing(
     texts = []
     for run, cycles in lacking:
         numbers = ', '.join(map(str, cycles))
-        texts.append(f"{run.path.name}, {'cycle' if len(cycles) == 1 else 'cycles'} {numbers}")
+        word = 'cycle' if len(cycles) == 1 else 'cycles'
+        texts.append(f'{run.path.name}, {word} {numbers}')
     return '; '.join(texts)
 
 # %% ../../nbs/api/23_compare.ipynb #2fde3d50

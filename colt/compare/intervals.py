@@ -8,6 +8,7 @@ __all__ = ['MIN_SEEDS', 'interval', 'difference', 'is_significant', 'verdict', '
 
 # %% ../../nbs/api/23a_intervals.ipynb #38fd1e0e
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 
 # %% ../../nbs/api/23a_intervals.ipynb #d1315d4b
@@ -32,6 +33,7 @@ def _welch(first, second):
         low, high = ttest_ind(first, second, equal_var=False).confidence_interval()
     return float(high - low)/2
 
+# %% ../../nbs/api/23a_intervals.ipynb #464b8d1d
 def difference(
     a:dict[int, float], # seed -> value
     b:dict[int, float], # the same for the group that `a` is compared with
@@ -51,6 +53,7 @@ def is_significant(
     "Whether the interval of a difference leaves out zero"
     return half is not None and abs(mean) > half >= 1e-9
 
+# %% ../../nbs/api/23a_intervals.ipynb #89e52d85
 def verdict(
     mean:float, # as `difference` returns it
     half:float|None, # the same
@@ -76,6 +79,7 @@ def _in_words(more, p):
     if p >= .05: return 'no significant difference'
     return 'higher' if more > 0 else 'lower'
 
+# %% ../../nbs/api/23a_intervals.ipynb #8b02118f
 def paired_verdict(
     correct_a:Sequence[bool], # for each test image, whether the first network is right
     correct_b:Sequence[bool], # the same images for the second one
@@ -85,8 +89,8 @@ def paired_verdict(
     if len(correct_a) != len(correct_b):
         raise ValueError(f'paired_verdict: {len(correct_a)} and {len(correct_b)} images; '
                          'test both networks on the same')
-    only_a = sum(bool(a) and not b for a, b in zip(correct_a, correct_b))
-    only_b = sum(bool(b) and not a for a, b in zip(correct_a, correct_b))
+    pairs = Counter(zip(correct_a, correct_b))
+    only_a, only_b = pairs[True, False], pairs[False, True]
     p = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.
     return _in_words(only_a - only_b, p), p
 

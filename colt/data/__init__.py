@@ -96,6 +96,7 @@ def size_of(
     _check_name(name)
     return SIZES[name]
 
+# %% ../../nbs/api/00_data.ipynb #fc1a71cd
 def _check_name(name):
     if isinstance(name, str) and name in DATASETS: return
     given = f"'{name}'" if isinstance(name, str) else f'of type {type(name).__name__}'

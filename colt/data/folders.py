@@ -20,19 +20,22 @@ from .readers import check_claim, find_file, open_regular
 # %% ../../nbs/api/00e_folders.ipynb #d2928d5e
 def _list_files(folder):
     "The sorted names in `folder` that are not hidden; none if there is no such folder"
-    if not folder.is_dir(): return []
-    return sorted(name for name in os.listdir(folder) if name[0] != '.')
+    if not os.path.isdir(folder): return []
+    try: names = os.listdir(folder)
+    except OSError as e:
+        raise ValueError(f"the folder '{folder}' can't be read ({e.strerror}); change its permissions") from e
+    return sorted(name for name in names if name[0] != '.')
 
 def _is_picture(name): return ending_of(name) in ENDINGS
 
 # %% ../../nbs/api/00e_folders.ipynb #1c79f778
 def _list_classes(folder, places, others=()):
-    "The pictures in each of the folders `places` within `folder`; raise `ValueError` if one has none"
+    "The pictures in each of the folders `places`; raise `ValueError` if one has none"
     names = {place: _list_files(folder/place) for place in places}
     found = {place: [f'{place}/{n}' for n in names[place] if _is_picture(n)] for place in places}
     unread = [folder/place/n for place in places for n in names[place] if not _is_picture(n)]
     empty = [place for place in places if not found[place]]
-    holds_folders = any(path.is_dir() for path in unread)
+    holds_folders = any(map(os.path.isdir, unread))
     if len(empty) == len(places) and holds_folders: raise _no_classes(folder, places)
     _warn_of_others([*others, *unread])
     if empty: raise _no_pictures(folder, empty)
@@ -89,16 +92,17 @@ def _hidden_classes(folder):
     hidden = [p for p in hidden if p.name != '.ipynb_checkpoints']
     return [p for p in hidden if any(map(_is_picture, _list_files(p)))]
 
+# %% ../../nbs/api/00e_folders.ipynb #7b414f3e
 def _class_folders(path):
-    "The names of the class folders, and the paths of what else is there; raise `ValueError` for none"
+    "The names of the class folders, and what else is there; raise `ValueError` for none"
     if not isinstance(path, str|os.PathLike):
         raise ValueError(f'from_folder: this is a {type(path).__name__}; pass the path of a folder')
     if not Path(path).is_dir():
         raise ValueError(f"'{path}' is not a folder; "
                          'name one that holds a folder of pictures for each class')
     found = [Path(path)/name for name in _list_files(Path(path))]
-    classes = [p.name for p in found if p.is_dir()]
-    if classes: return classes, [p for p in found if not p.is_dir()] + _hidden_classes(Path(path))
+    classes = [p.name for p in found if os.path.isdir(p)]
+    if classes: return classes, [p for p in found if not os.path.isdir(p)] + _hidden_classes(Path(path))
     raise ValueError(f"'{path}' has no folders; "
                      'there must be one for each class, with its pictures in it')
 

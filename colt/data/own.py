@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, IterableDataset, Subset
 
-from .images import Dataset, Images, list_some
+from .images import Dataset, Images, list_some, one_line
 
 # %% ../../nbs/api/00f_own.ipynb #c0357e2e
 @contextmanager
@@ -24,7 +24,9 @@ def _prefixed(where):
     "Put `where` before what is wrong with a value"
     try: yield
     except (ValueError, TypeError, OSError, RuntimeError) as e:
-        raise ValueError(f'{where}: {" ".join(str(e).split())}') from None
+        raise ValueError(f'{where}: {one_line(e)}') from None
+    except Exception as e: # of a picture or a data set
+        raise ValueError(f'{where}: {type(e).__name__}: {one_line(e)}') from e
 
 # %% ../../nbs/api/00f_own.ipynb #6c5f8dea
 def _as_numpy(value):
@@ -161,6 +163,7 @@ def _number_classes(y):
     raise ValueError(f'no image has the label {gaps[0]}, but one has {found[-1]}; '
                      'number labels from 0 without gaps (numpy.unique can), or name all `classes`')
 
+# %% ../../nbs/api/00f_own.ipynb #2b3527b3
 def _class_names(classes):
     if isinstance(classes, Mapping|Set) or not isinstance(classes, Iterable):
         raise ValueError(f'classes is a {type(classes).__name__}; '
@@ -232,7 +235,7 @@ def _numbered_items(dataset):
 def _next_item(items, i):
     try: return next(items, _END)
     except Exception as e:
-        why = ' '.join(f'{type(e).__name__}: {e}'.split())
+        why = f'{type(e).__name__}: {one_line(e)}'
         raise ValueError(f"from_dataset: item {i} can't be read ({why})") from e
 
 # %% ../../nbs/api/00f_own.ipynb #c4983882
@@ -269,7 +272,8 @@ def _names_in(dataset):
     "The names of the classes that a data set has, or None"
     if isinstance(dataset, Subset): return _names_in(dataset.dataset)
     if isinstance(dataset, ConcatDataset): return _common_names(map(_names_in, dataset.datasets))
-    names = getattr(dataset, 'classes', None)
+    with _prefixed("from_dataset: its `classes` can't be read, name the `classes`"):
+        names = getattr(dataset, 'classes', None)
     if isinstance(names, tuple|list|np.ndarray): return _class_names(names)
     features = getattr(dataset, 'features', None)
     if not isinstance(features, Mapping): return None

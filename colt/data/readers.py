@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from .image_files import regular_size
-from .images import Images
+from .images import Images, one_line
 
 # %% ../../nbs/api/00d_readers.ipynb #72dddd64
 def _damaged(path, what): return ValueError(f'{path}{what}; delete it and load the data set again')
@@ -51,7 +51,8 @@ def check_claim(
 ):
     "Raise `ValueError` if a packed file claims to contain far more than its size"
     if claimed > 2**26 + 10*size:
-        raise _damaged(path, f' has {size:,} bytes and claims to contain {claimed:,}; that is not believed')
+        what = f'has {size:,} bytes and claims to contain {claimed:,}'
+        raise _damaged(path, f' {what}; that is not believed')
 
 # %% ../../nbs/api/00d_readers.ipynb #19c8bf23
 @contextmanager
@@ -81,9 +82,10 @@ def _read_shape(path, file):
         raise _damaged(path, f' is no idx file of bytes: it starts with {found}, not with 000008')
     n = start[3]
     if n > 4: raise _damaged(path, f' has {n} dimensions; four are the most that is read')
-    numbers = file.read(4*n)
-    if len(numbers) < 4*n: raise _damaged(path, ' is incomplete: it ends in its header')
-    return [int.from_bytes(numbers[4*i:4*i + 4], 'big') for i in range(n)]
+    size = 4*n
+    numbers = file.read(size)
+    if len(numbers) < size: raise _damaged(path, ' is incomplete: it ends in its header')
+    return np.frombuffer(numbers, '>u4').tolist()
 
 # %% ../../nbs/api/00d_readers.ipynb #32096367
 def _read_pixels(path, file, size, packed):
@@ -95,7 +97,8 @@ def _read_pixels(path, file, size, packed):
         raise _damaged(path, f' is incomplete: {size - file.tell():,} bytes for a shape of {shape}')
     x = np.empty(claimed, np.uint8)
     n = _fill(x, file)
-    if n < claimed: raise _damaged(path, f' is incomplete: {n:,} bytes for a shape of {shape}')
+    if n < claimed:
+        raise _damaged(path, f' is incomplete: {n:,} bytes for a shape of {shape}')
     if file.read(1): raise _damaged(path, f' has more bytes than its shape of {shape}')
     return torch.from_numpy(x.reshape(shape))
 
@@ -122,10 +125,11 @@ def _read_with(dimensions, folder, name):
 def _read_idx_set(folder, classes):
     sets = []
     for split in 'train', 't10k':
+        path = folder/split
         x = _read_with(3, folder, f'{split}-images-idx3-ubyte')
         y = _read_with(1, folder, f'{split}-labels-idx1-ubyte')
-        _check_counts(folder/split, x, y)
-        sets.append(_images_from(folder/split, x[:, None], y.long(), classes))
+        _check_counts(path, x, y)
+        sets.append(_images_from(path, x[:, None], y.long(), classes))
     return sets
 
 # %% ../../nbs/api/00d_readers.ipynb #e0f07f38
@@ -145,6 +149,7 @@ def read_mnist(
     "MNIST from its files; raise `ValueError` for a file that is missing or wrong"
     return _read_idx_set(folder, tuple('0123456789'))
 
+# %% ../../nbs/api/00d_readers.ipynb #3a1eae94
 def read_fashion_mnist(
     folder:Path, # that has the four files, gzipped or not
 ) -> list[Images]: # training and test images
@@ -160,13 +165,13 @@ _MOST_BYTES, _MOST_INSTRUCTIONS = 310_000_000, 1_000_000
 def read_pickle(
     path:str|Path, # a pickled dictionary of strings, lists and arrays of bytes, as CIFAR's batches are
 ) -> dict[str, list]: # for each key, the strings (as bytes) and whole numbers that follow it
-    "The constants in a pickle, read without running it; raise `ValueError` if it is damaged or too large"
+    "The constants in a pickle, which is not run; raise `ValueError` if it is damaged or too large"
     with open_regular(path) as (file, size):
         if size > _MOST_BYTES:
             raise _damaged(path, f' has {size:,} bytes; {_MOST_BYTES:,} are the most that is read')
         try: return _constants(file)
         except (ValueError, OverflowError, MemoryError, AssertionError) as e:
-            raise _damaged(path, f' is damaged ({" ".join(str(e).split())})') from None
+            raise _damaged(path, f' is damaged ({one_line(e)})') from None
 
 # %% ../../nbs/api/00d_readers.ipynb #3c692ade
 def _constants(file):
@@ -188,22 +193,24 @@ def _read_batch(path, key, classes):
     "The images of one batch; its labels follow `key`"
     found = read_pickle(path)
     labels = found.get(key, [])
-    pixels = max(_strings(found.get('data', [])), key=len, default=b'')
+    strings = _strings(found.get('data', []))
+    pixels = max(strings, key=len, default=b'')
     expected = len(labels)*3*32*32
     if not labels or len(pixels) != expected:
         size = f'{len(pixels):,} bytes of pixels for {len(labels):,} labels'
         raise _damaged(path, f' has {size}, not {expected:,}')
-    wrong = [v for v in labels if not isinstance(v, int) or not 0 <= v < len(classes)]
-    last = len(classes) - 1
-    if wrong: raise _damaged(path, f' has {len(wrong):,} labels that are no numbers from 0 to {last}')
+    known = range(len(classes))
+    wrong = [v for v in labels if not isinstance(v, int) or v not in known]
+    if wrong:
+        raise _damaged(path, f' has {len(wrong):,} labels that are no numbers from 0 to {known[-1]}')
     x = torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view(-1, 3, 32, 32)
     return _images_from(path, x, torch.tensor(labels), classes)
 
 # %% ../../nbs/api/00d_readers.ipynb #cf2b5faa
 def _read_classes(path, key, n):
     "The names of the `n` classes, which follow `key`"
-    found = _strings(read_pickle(path).get(key, []))
-    names = tuple(name.decode(errors='replace') for name in found)
+    constants = read_pickle(path).get(key, [])
+    names = tuple(name.decode(errors='replace') for name in _strings(constants))
     if len(names) == n: return names
     raise ValueError(f'{path} names {len(names)} classes; copy it again from where it came from')
 
@@ -212,8 +219,8 @@ def read_cifar10(
     folder:Path, # that has the six batches, and `batches.meta`
 ) -> list[Images]: # training and test images
     "CIFAR-10 from its files; raise `ValueError` for a file that is missing or wrong"
-    batches = [*(f'data_batch_{i}' for i in range(1, 6)), 'test_batch']
-    return _read_cifar(folder, batches, 'batches.meta', 'label', 10)
+    batches = [f'data_batch_{i}' for i in range(1, 6)]
+    return _read_cifar(folder, [*batches, 'test_batch'], 'batches.meta', 'label', 10)
 
 # %% ../../nbs/api/00d_readers.ipynb #550a31ff
 def read_cifar100(
@@ -228,7 +235,9 @@ def _read_cifar(folder, batches, meta, word, n):
     meta, *paths = [find_file(folder, name) for name in (meta, *batches)]
     classes = _read_classes(meta, f'{word}_names', n)
     *train, test = [_read_batch(path, f'{word}s', classes) for path in paths]
-    return [Images(torch.cat([b.x for b in train]), torch.cat([b.y for b in train]), classes), test]
+    x = torch.cat([batch.x for batch in train])
+    y = torch.cat([batch.y for batch in train])
+    return [Images(x, y, classes), test]
 
 # %% ../../nbs/api/00d_readers.ipynb #e24390fb
 def download(
@@ -241,10 +250,11 @@ def download(
     source = getattr(datasets, name)
     try:
         if name.startswith('CIFAR'):
-            download_and_extract_archive(source.url, str(root), filename=source.filename, md5=source.tgz_md5)
+            archive = dict(filename=source.filename, md5=source.tgz_md5)
+            download_and_extract_archive(source.url, str(root), **archive)
         else: source(root, download=True)
     except (OSError, RuntimeError) as e:
-        why = ' '.join(str(e).split())
+        why = one_line(e)
         raise ConnectionError(f"{name} is not under '{root}' and could not be downloaded ({why}); "
                               'put its files there, or name their folder '
                               '(`data` of a run or a lab, --data at the shell)') from None

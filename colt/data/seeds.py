@@ -36,6 +36,7 @@ def generator_states(
     if 'cuda' in device: states['cuda'] = torch.cuda.get_rng_state(device).numpy().tobytes().hex()
     return states
 
+# %% ../../nbs/api/00a_seeds.ipynb #ef707e2e
 def set_generator_states(
     states:dict[str, Any], # from `generator_states`
     device:str='cpu',
@@ -48,6 +49,7 @@ def set_generator_states(
     torch.set_rng_state(as_tensor(states['torch']))
     if 'cuda' in states: torch.cuda.set_rng_state(as_tensor(states['cuda']), device)
 
+# %% ../../nbs/api/00a_seeds.ipynb #74ea43a2
 @contextmanager
 def seeded(
     seed:int, # 0 to 2^63 - 1
@@ -78,6 +80,7 @@ def keep_generators() -> Iterator[None]:
         torch.set_rng_state(of_torch)
         random.setstate(of_python)
 
+# %% ../../nbs/api/00a_seeds.ipynb #34ca41dd
 def drop_pair():
     "Make numpy forget the second number of a normal pair, as `keep_generators` does"
     _numpy.set_bit_generator(_numpy.get_bit_generator())

@@ -29,7 +29,7 @@ def to_input(
     x:Tensor, # uint8, (n, c, h, w)
     mean_std:tuple[Tensor, Tensor], # of each channel of the training images, 0 to 255, (c,)
 ) -> Tensor: # float, (n, c, h, w), channels last in memory
-    "Bytes to the input of a network: each channel minus its mean, divided by its standard deviation"
+    "Bytes to the input of a network: each channel minus its mean, divided by its deviation"
     mean, std = (m.to(x.device)[:, None, None] for m in mean_std)
     return x.to(torch.float32, memory_format=torch.channels_last).sub_(mean).div_(std)
 
@@ -37,7 +37,7 @@ def to_input(
 def main_output(
     out:Any, # what a network returns
 ) -> Tensor: # logits, (n, outputs)
-    "The tensor itself, what is named `logits` or `out`, or the first of several; raise `ValueError` if there is none"
+    "The tensor, what is named `logits` or `out`, or the first of several; `ValueError` if there is none"
     if isinstance(out, Tensor): return out
     named = out if isinstance(out, Mapping) else getattr(out, '__dict__', {})
     if hasattr(out, '_asdict'): named = out._asdict()
@@ -56,6 +56,8 @@ def autocast(
     return torch.autocast(device.type, dtype, cache_enabled=False) if dtype else nullcontext()
 
 # %% ../../nbs/api/11_dense.ipynb #560ac001
+def _batch_size(shape): return max(16, min(500, 2**21//math.prod(shape))) # 8 MB of floats, or 16 images
+
 @torch_defaults()
 def evaluate_each(
     net:nn.Module, # left in evaluation mode
@@ -64,13 +66,12 @@ def evaluate_each(
     precision:str='fp32', # as in `Recipe`
     report:Callable[[int, int, Tensor], None]|None=None, # gets a batch's number, their count, its loss
     layout:torch.memory_format=torch.contiguous_format, # of the images in memory
-) -> tuple[float, Tensor]: # mean cross-entropy loss; for each image, whether the network is right (bool, on the CPU)
+) -> tuple[float, Tensor]: # mean cross-entropy loss; whether the network is right, bool, on the CPU, (n,)
     "Loss of `net` on `images`, and which of them it gets right"
     net.eval()
     device = next(net.parameters()).device
     mean, std = (m.to(device) for m in mean_std)
-    size = max(16, min(500, 2**21//math.prod(images.shape))) # 8 MB of floats at most, unless 16 images need more
-    batches = torch.arange(len(images), device=images.y.device).split(size)
+    batches = torch.arange(len(images), device=images.y.device).split(_batch_size(images.shape))
     losses, correct = [], []
     for step, (x, y) in enumerate(images.batches(batches), 1):
         x, y = to_input(x.to(device), (mean, std)).to(memory_format=layout), y.to(device)
@@ -80,6 +81,7 @@ def evaluate_each(
         if report: report(step, len(batches), losses[-1]/len(x))
     return sum(torch.stack(losses).tolist())/len(images), torch.cat(correct).cpu()
 
+# %% ../../nbs/api/11_dense.ipynb #560ac004
 def evaluate(
     net:nn.Module, # as in `evaluate_each`, like the other parameters
     images:Images,
@@ -100,8 +102,8 @@ def has_fast_bf16() -> bool: # of this processor, if torch knows it
 def _warn_if_slow(device, precision):
     "Warn, once, if 16 bits save no time"
     if device != 'cpu' or precision == 'fp32' or has_fast_bf16(): return
-    warnings.warn(f'this processor has no fast arithmetic for {precision}: training is slower than with '
-                  'precision fp32, and less exact', stacklevel=3)
+    warnings.warn(f'this processor has no fast arithmetic for {precision}: '
+                  'training is slower than with precision fp32, and less exact', stacklevel=3)
 
 # %% ../../nbs/api/11_dense.ipynb #27957e28
 @cache
@@ -115,11 +117,13 @@ def _keep_memory():
 
 def _optimizer(parameters, recipe) -> torch.optim.Optimizer:
     "The recipe's optimizer"
-    settings: dict[str, Any] = dict(lr=recipe.lr, weight_decay=recipe.weight_decay, fused=recipe.device != 'mps')
-    on_cuda = recipe.device.startswith('cuda')
-    if on_cuda: settings['lr'] = torch.tensor(recipe.lr, device=recipe.device) # where a recorded step reads it
-    if recipe.optimizer == 'adam': return torch.optim.Adam(parameters, capturable=on_cuda, **settings)
-    return torch.optim.SGD(parameters, momentum=recipe.momentum, **settings)
+    device, lr = recipe.device, recipe.lr
+    on_cuda = device.startswith('cuda')
+    if on_cuda: lr = torch.tensor(lr, device=device) # which a recorded step reads
+    settings: dict[str, Any] = dict(lr=lr, weight_decay=recipe.weight_decay, fused=device != 'mps')
+    if recipe.optimizer == 'adam': return torch.optim.Adam(parameters, **settings, capturable=on_cuda)
+    if recipe.optimizer == 'sgd': return torch.optim.SGD(parameters, **settings, momentum=recipe.momentum)
+    raise NotImplementedError(f'nothing here makes the optimizer {recipe.optimizer}')
 
 # %% ../../nbs/api/11_dense.ipynb #224690ae
 def _laid_out_as(parameter, values):
@@ -150,14 +154,15 @@ def lay_out_(
     net:nn.Module, # changed in place, but not its values
     layout:torch.memory_format,
 ):
-    "Give parameters of four dimensions this memory layout, unless another tensor uses their memory, too"
+    "Give parameters of four dimensions this memory layout, unless another tensor shares their memory"
     def memory(tensor): return tensor.untyped_storage().data_ptr()
     users = Counter(memory(tensor) for tensor in (*net.parameters(), *net.buffers()))
     for p in net.parameters():
         if p.ndim == 4 and users[memory(p)] == 1: p.data = p.data.to(memory_format=layout)
 
+# %% ../../nbs/api/11_dense.ipynb #6e0c41ad
 def _settled(engine, compute, x):
-    "Compute with channels last; if that fails, take back what it changed, and compute contiguous from now on"
+    "Compute with channels last; if that fails, undo it, and compute contiguous from now on"
     if engine.is_settled: return compute(x.to(memory_format=engine.layout))
     before, drawn = snapshot(engine.net), generator_states(str(engine.device))
     try: return compute(x.to(memory_format=engine.layout))
@@ -167,20 +172,22 @@ def _settled(engine, compute, x):
         load_state_(engine.net, before)
         set_generator_states(drawn, str(engine.device))
         engine.pruned = _find_pruned(engine.net, engine.mask)
-        _load_optimizer_state(engine.optimizer, engine.scaler, _optimizer_state(engine.optimizer, engine.scaler))
+        state = _optimizer_state(engine.optimizer, engine.scaler)
+        _load_optimizer_state(engine.optimizer, engine.scaler, state)
         return compute(x.to(memory_format=engine.layout))
 
 # %% ../../nbs/api/11_dense.ipynb #8b2c1d03
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64} # by bytes
 
 def _as_bits(p, kept):
-    "A parameter as integers that share its memory, and integers in its layout whose bits are all 1 where it is kept"
+    "A parameter as integers that share its memory, and in its layout integers of 1s where it is kept"
     integer = _INTEGERS[p.element_size()]
     return p.detach().view(integer), _laid_out_as(p, -kept.to(integer))
 
 def _find_pruned(net, mask):
     "The bits of each parameter that has a mask, and those of the mask"
-    return [_as_bits(p, mask[n]) for n, p in net.named_parameters(remove_duplicate=False) if n in mask]
+    parameters = net.named_parameters(remove_duplicate=False)
+    return [_as_bits(p, mask[name]) for name, p in parameters if name in mask]
 
 # %% ../../nbs/api/11_dense.ipynb #8b2c1d06
 class _Recorder:
@@ -188,14 +195,15 @@ class _Recorder:
     def __init__(self):
         self.seen: Counter[int] = Counter() # batch size -> steps so far
         self.recorded: dict[int, tuple] = {}
-        self.memory = torch.cuda.graph_pool_handle() # of all recordings: only one of them is replayed at a time
+        self.memory = torch.cuda.graph_pool_handle() # of all recordings: one at a time is replayed
 
     def __call__(self, step, x, y):
-        "Compute a step of images and labels with this function, or what it launched before; return the loss"
-        self.seen[len(x)] += 1
-        if self.seen[len(x)] <= 20: return step(x, y)
-        if len(x) not in self.recorded: self.recorded[len(x)] = self.record(step, x.clone(), y.clone())
-        graph, images, labels, loss = self.recorded[len(x)]
+        "Compute a step of images and labels with this function, or replay it; return the loss"
+        n = len(x)
+        self.seen[n] += 1
+        if self.seen[n] <= 20: return step(x, y)
+        if n not in self.recorded: self.recorded[n] = self.record(step, x.clone(), y.clone())
+        graph, images, labels, loss = self.recorded[n]
         images.copy_(x)
         labels.copy_(y)
         graph.replay()
@@ -204,14 +212,15 @@ class _Recorder:
     def record(self, step, x, y):
         "A graph, the tensors that it reads, and the loss that it writes"
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, self.memory, capture_error_mode='thread_local'): loss = step(x, y)
+        recording = torch.cuda.graph(graph, self.memory, capture_error_mode='thread_local')
+        with recording: loss = step(x, y)
         return graph, x, y, loss
 
 # %% ../../nbs/api/11_dense.ipynb #8b2cc002
 _HOOKS = '_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks'
 
 def _launches_only(net):
-    "Whether a step of this network only launches operations, always the same: it is one of ours, without hooks"
+    "Whether a step only launches operations, always the same: the network is ours, without hooks"
     hooked = any(getattr(module, hooks) for module in net.modules() for hooks in _HOOKS)
     return isinstance(net, Net) and not hooked
 
@@ -219,6 +228,26 @@ def _recorder_of(engine):
     "What records the steps of an engine; None where they are not on CUDA, or not always the same"
     always_same = _launches_only(engine.net) and not engine.scaler.is_enabled()
     return _Recorder() if engine.device.type == 'cuda' and always_same else None
+
+# %% ../../nbs/api/11_dense.ipynb #8b2cc005
+def _set_gradients(engine, x, y):
+    "Compute the gradients of an engine's parameters on a batch; return the loss"
+    def compute(x):
+        engine.optimizer.zero_grad()
+        with autocast(engine.device, engine.precision):
+            loss = F.cross_entropy(main_output(engine.model(x)), y)
+        engine.scaler.scale(loss).backward()
+        return loss.detach()
+    loss = _settled(engine, compute, x)
+    engine.is_settled = True
+    return loss
+
+# %% ../../nbs/api/11_dense.ipynb #8b2cc006
+def _set_rate(optimizer, lr):
+    "Set the learning rate, where a recorded step reads it"
+    group = optimizer.param_groups[0]
+    if isinstance(group['lr'], Tensor): group['lr'].fill_(lr)
+    else: group['lr'] = lr
 
 # %% ../../nbs/api/11_dense.ipynb #21d2f4a5
 class Dense:
@@ -233,42 +262,29 @@ class Dense:
         _keep_memory()
         _warn_if_slow(recipe.device, recipe.precision)
         self.mask = mask or {}
-        self.net = self.model = net.to(recipe.device) # model: what computes; another engine has another one
-        self.device = torch.device(recipe.device)
-        self.precision = recipe.precision
-        self.layout, self.is_settled = torch.channels_last, False # settled: a training step has worked in it
+        self.net = net.to(recipe.device)
+        self.model = self.net # what computes; another engine has another one
+        self.device, self.precision = torch.device(recipe.device), recipe.precision
+        self.layout = torch.channels_last
+        self.is_settled = False # until a training step has worked in this layout
         lay_out_(net, self.layout)
         apply_(net, self.mask)
         self.pruned = _find_pruned(net, self.mask)
         self.optimizer = _optimizer(net.parameters(), recipe)
-        # keeps the gradients of fp16 in range; disabled, it changes nothing
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.precision == 'fp16')
         self.recorder = _recorder_of(self)
 
-    def _differentiate(self, x, y):
-        "Compute the loss of a batch, and its gradients"
-        def compute(x):
-            self.optimizer.zero_grad()
-            with autocast(self.device, self.precision): loss = F.cross_entropy(main_output(self.model(x)), y)
-            self.scaler.scale(loss).backward()
-            return loss.detach()
-        loss = _settled(self, compute, x)
-        self.is_settled = True
-        return loss
-
     def _step(self, x, y):
         "Compute the gradients of a batch, update the weights, and mask them"
-        loss = self._differentiate(x, y)
+        loss = _set_gradients(self, x, y)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         for bits, kept in self.pruned: bits.bitwise_and_(kept)
         return loss
 
-    def step(self, x:Tensor, y:Tensor, lr:float) -> Tensor: # the cross-entropy loss before the update, not read yet
+    def step(self, x:Tensor, y:Tensor, lr:float) -> Tensor: # the loss before the update, not read yet
         "Train on a batch of inputs and labels with this learning rate"
-        group = self.optimizer.param_groups[0]
-        if isinstance(group['lr'], Tensor): group['lr'].fill_(lr)
-        else: group['lr'] = lr
+        _set_rate(self.optimizer, lr)
         return self.recorder(self._step, x, y) if self.recorder else self._step(x, y)
 
     @torch.no_grad()
@@ -281,7 +297,7 @@ class Dense:
         "Loss of the network, and which images it gets right; parameters as in `evaluate_each`"
         return evaluate_each(self.model, images, mean_std, self.precision, report, self.layout)
 
-    def state(self) -> tuple[Weights, dict[str, Tensor]]: # not copies: the next step changes these tensors
+    def state(self) -> tuple[Weights, dict[str, Tensor]]: # not copies: a step changes these tensors
         "The whole state of the network, and that of the optimizer"
         return whole_state(self.net), _optimizer_state(self.optimizer, self.scaler)
 

@@ -15,7 +15,7 @@ from .graph import Layer
 from .taps import tile_shape
 
 # %% ../../nbs/api/11g_engine_rule.ipynb #11a70007
-_NEEDS_NUMBA = 'needs numba, which is not installed: pip install numba' # what can't be sparse without it says so
+_NEEDS_NUMBA = 'needs numba, which is not installed: pip install numba' # of whatever is sparse
 
 @dataclass(frozen=True)
 class LayerChoice:
@@ -28,7 +28,7 @@ class LayerChoice:
         return [layer.name for layer in self.layers if layer.name not in self.dense]
 
     @property
-    def share(self) -> float: # of the multiply-adds of the dense network, in layers that are sparse: 0 to 1
+    def share(self) -> float: # of the dense network's multiply-adds, in layers that are sparse: 0 to 1
         macs = {layer.name: layer.macs for layer in self.layers}
         return sum(macs[name] for name in self.names)/max(1, sum(macs.values()))
 
@@ -36,22 +36,24 @@ class LayerChoice:
     def why_dense(self) -> str: # such as `head.weight (it is not pruned)`
         reasons: dict[str, list[str]] = {}
         for name, reason in self.dense.items(): reasons.setdefault(reason, []).append(name)
-        return ', '.join(f'{names[0] if len(names) == 1 else f"{len(names)} layers"} ({reason})'
-                         for reason, names in reasons.items())
+        return ', '.join(f'{_name_or_count(names)} ({reason})' for reason, names in reasons.items())
 
     def __str__(self):
         if not self.names: return 'dense'
-        counts = f'{len(self.names)} of {len(self.layers)} layers, {100*self.share:.0f} % of the multiply-adds'
+        share = f'{100*self.share:.0f} % of the multiply-adds'
+        counts = f'{len(self.names)} of {len(self.layers)} layers, {share}'
         return f'sparse: {counts}' + (f'; dense: {self.why_dense}' if self.dense else '')
 
+def _name_or_count(names): return names[0] if len(names) == 1 else f'{len(names)} layers'
+
+# %% ../../nbs/api/11g_engine_rule.ipynb #11a70013
 def all_sparse(
     layers:Iterable[Layer], # of a network
 ) -> LayerChoice:
     "Every layer is sparse that can be, and of which something is pruned"
     layers = tuple(layers)
-    reasons = {layer.name: layer.reason or 'none of its weights are pruned' for layer in layers
-               if layer.reason or layer.density == 1}
-    return LayerChoice(layers, reasons)
+    dense = [layer for layer in layers if layer.reason or layer.density == 1]
+    return LayerChoice(layers, {layer.name: layer.reason or 'none of its weights are pruned' for layer in dense})
 
 # %% ../../nbs/api/11g_engine_rule.ipynb #11a7000a
 class Rates(NamedTuple):
@@ -61,28 +63,42 @@ class Rates(NamedTuple):
     sparse_mac: float # multiply-add of a kept weight
     tap: float # looking up a kept weight, once for each tile of pixels
 
+# measured on two cores, batch 256: benchmarks/results.md
 CONVOLUTION = Rates(dense_value=300., sparse_value=150., sparse_mac=1.4, tap=5.)
-LINEAR = Rates(dense_value=20., sparse_value=200., sparse_mac=2., tap=0.) # two cores, batch 256: benchmarks/results.md
+LINEAR = Rates(dense_value=20., sparse_value=200., sparse_mac=2., tap=0.)
+
+def _numbers(layer): return prod(layer.inputs) + prod(layer.outputs)
 
 def costs(
     layer:Layer,
 ) -> tuple[float, float]: # for one image, in dense multiply-adds
     "What a layer costs dense, and what it costs sparse, forward and backward"
-    values, kept = prod(layer.inputs) + prod(layer.outputs), layer.density*layer.macs
     if len(layer.outputs) == 1: rates, tile = LINEAR, 1
     else: rates, tile = CONVOLUTION, prod(tile_shape(layer.outputs[1], layer.outputs[2], 16))
-    sparse = rates.sparse_value*values + (rates.sparse_mac + rates.tap/tile)*kept
-    return layer.macs + rates.dense_value*values, sparse
+    numbers, kept = _numbers(layer), layer.density*layer.macs
+    sparse = rates.sparse_value*numbers + (rates.sparse_mac + rates.tap/tile)*kept
+    return layer.macs + rates.dense_value*numbers, sparse
 
 # %% ../../nbs/api/11g_engine_rule.ipynb #11a70011
 _CHANGE = 100. # one number to another layout, forward and backward
-_GAIN = .9 # a network is computed sparse if it costs less than this share of the dense one
-_STARTING = 5e11 # compilation and tracing, about ten seconds
 
 def _is_faster_dense(layer):
     "Whether a layer between sparse ones is better computed dense"
     dense, sparse = costs(layer)
-    return dense + _CHANGE*(prod(layer.inputs) + prod(layer.outputs)) < sparse
+    return dense + _CHANGE*_numbers(layer) < sparse
+
+def _totals(choice):
+    "What a network costs dense, and with this choice: for one image, in dense multiply-adds"
+    total_dense = total = 0.
+    for layer in choice.layers:
+        dense, sparse = costs(layer)
+        total_dense += dense
+        total += dense if layer.name in choice.dense else sparse
+    return total_dense, total
+
+# %% ../../nbs/api/11g_engine_rule.ipynb #11a70016
+_GAIN = .9 # a network is computed sparse if it costs less than this share of the dense one
+_STARTING = 5e11 # compilation and tracing, about ten seconds
 
 def choose(
     layers:Sequence[Layer], # of a network
@@ -96,12 +112,6 @@ def choose(
     if sparse > _GAIN*dense: return _all_dense(choice, 'the network is faster dense')
     if (dense - sparse)*images < _STARTING: return _all_dense(choice, 'the training is too short')
     return choice
-
-def _totals(choice):
-    "What a network costs dense, and with this choice: for one image, in dense multiply-adds"
-    sparse = {*choice.names}
-    both = [(layer.name in sparse, *costs(layer)) for layer in choice.layers]
-    return sum(dense for _, dense, _ in both), sum(s if is_sparse else dense for is_sparse, dense, s in both)
 
 def _all_dense(choice, reason):
     return LayerChoice(choice.layers, {name: reason for name in choice.names} | choice.dense)

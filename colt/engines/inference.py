@@ -19,16 +19,17 @@ from .sparse_net import SparseNet, _enter, _enter_folded
 from ..mask import Mask
 
 # %% ../../nbs/api/11i_inference.ipynb #11c90007
+def _gains(layer):
+    "Whether a layer answers faster sparse: any convolution, or a linear layer at less than half the cost"
+    dense, sparse = costs(layer)
+    return len(layer.outputs) > 1 or 2*sparse < dense
+
+# %% ../../nbs/api/11i_inference.ipynb #11c90013
 def _let_few_images_in(module):
     "Let a network take a few images as blocks of one lane"
     for node in module.graph.nodes:
         if node.target is _enter: node.target = _enter_folded
     module.recompile()
-
-def _gains(layer):
-    "Whether a layer answers faster sparse: a convolution, or a linear layer that costs less than half"
-    dense, sparse = costs(layer)
-    return len(layer.outputs) > 1 or 2*sparse < dense
 
 # %% ../../nbs/api/11i_inference.ipynb #11ca0001
 def sparse_network(
@@ -36,9 +37,9 @@ def sparse_network(
     mask:Mask, # which weights are kept
     shape:tuple[int, int, int], # (c, h, w) of the images
 ) -> SparseNet: # in evaluation mode; for any number of images, standardised as for `net`
-    """A network of sparse layers, with BatchNorm folded into them where it follows one; `ImportError` without numba
+    """A network of sparse layers, with BatchNorm folded into them; `ImportError` without numba
 
-    A linear layer stays dense if it is too small to gain. Up to 8 images are computed one by one, more in blocks of 16.
+    A linear layer that would gain little stays dense. Up to 8 images are computed one by one.
     """
     if find_spec('numba') is None:
         raise ImportError(f'a sparse network {_NEEDS_NUMBA}')
@@ -59,7 +60,7 @@ def seconds_for(
     net:nn.Module, # in evaluation mode
     shape:tuple[int, int, int], # (c, h, w) of the images
     batch:int, # how many images
-    budget:float=.15, # seconds to measure for; the first pass counts only if it takes longer than that
+    budget:float=.15, # seconds to measure for; one pass is enough if it takes longer than that
 ) -> float: # seconds for one batch, the median
     "How long a network takes for a batch of images"
     x = torch.zeros(batch, *shape).to(memory_format=torch.channels_last)
@@ -79,7 +80,9 @@ def measured_speed(
 ) -> dict[str, str]: # label -> text
     "Latency at batch 1 and throughput at batch 256, dense and sparse"
     both = net, sparse_network(net, mask, shape)
-    one, many = ([seconds_for(m, shape, batch) for m in both] for batch in (1, 256))
-    return {'latency': f'{1e3*one[1]:.2f} ms for an image, sparse; dense {1e3*one[0]:.2f} ms ({one[0]/one[1]:.1f} x)',
-            'throughput': f'{256/many[1]:,.0f} images a second in batches of 256, sparse; '
-                          f'dense {256/many[0]:,.0f} ({many[0]/many[1]:.1f} x)'}
+    dense_ms, sparse_ms = (1e3*seconds_for(m, shape, 1) for m in both)
+    dense_rate, sparse_rate = (256/seconds_for(m, shape, 256) for m in both)
+    return {'latency': f'{sparse_ms:.2f} ms for an image, sparse; '
+                       f'dense {dense_ms:.2f} ms ({dense_ms/sparse_ms:.1f} x)',
+            'throughput': f'{sparse_rate:,.0f} images a second in batches of 256, sparse; '
+                          f'dense {dense_rate:,.0f} ({sparse_rate/dense_rate:.1f} x)'}

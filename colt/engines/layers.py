@@ -9,126 +9,179 @@ __all__ = ['SparseLayer', 'compilation']
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numba.core import event
 from torch import Tensor, nn
 
-from .blocks import LANES, without_padding
-from .kernels import convolve, differentiate, finish, mask_gradient, pool
+from .blocks import LANES, pair, pool_blocks, without_padding
+from .kernels import Gradient, convolve, differentiate, finish, mask_gradient, pool
 from .taps import Geometry, geometry, split_phases
 from .tiles import tile_pixels
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00007
-_EVERYTHING, _NOTHING = (-math.inf, math.inf), np.empty(0, np.float32)
+_NOTHING = np.empty((0,)*5, np.float32) # of blocks
 
-def _array(tensor) -> np.ndarray: # flat; empty for None
-    "The memory of a contiguous tensor"
-    return _NOTHING if tensor is None else tensor.detach().contiguous().numpy().reshape(-1)
+def _array(tensor) -> np.ndarray: # empty for None
+    "The memory of a tensor"
+    return _NOTHING if tensor is None else tensor.detach().contiguous().numpy()
+
+def _arrays(*tensors): return map(_array, tensors)
 
 def _threads(blocks):
     "Let Numba use the threads that torch has; how many of them have a block to work on"
-    threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)
+    of_torch = torch.get_num_threads()
+    threads = min(of_torch, numba.config.NUMBA_NUM_THREADS)
     numba.set_num_threads(threads)
+    if torch.get_num_threads() != of_torch: torch.set_num_threads(of_torch)
     return min(threads, blocks)
 
-def _convolved(x, values, shape, bias, bounds, residual=None, center=None):
+# %% ../../nbs/api/11e_layers.ipynb #11ea0012
+_EVERYTHING = -math.inf, math.inf
+
+class _Pass(NamedTuple):
+    "What a layer computes with its kept weights"
+    shape: Geometry
+    bounds: tuple[float, float] # to which the activation clamps
+    window: tuple[int, int] # of the max-pooling; (1, 1) for none
+    n: int # how many images are real
+
+    @property
+    def per_channel(self) -> int: # numbers, before pooling
+        return self.n*math.prod(self.shape.out[1:])
+
+# %% ../../nbs/api/11e_layers.ipynb #11ea0014
+def _ordered(values, taps): return values.detach().numpy()[taps.order]
+
+def _convolved(x, values, shape, bias=None, bounds=_EVERYTHING, residual=None, center=None):
     "The output of a convolution and, with a `center`, the sums for BatchNorm"
-    taps, scratch = shape.forward, torch.empty(_threads(len(x)), shape.forward.size)
+    taps, o = shape.forward, shape.out[0]
     y = x.new_empty(len(x), *shape.out, LANES)
-    sums = x.new_zeros(0 if center is None else len(x), len(bias), 2, LANES)
-    convolve(_array(x), tuple(x.shape[1:4]), _array(values)[taps.order], taps, _array(bias), bounds, _array(residual),
-             _array(bias if center is None else center), _array(y), shape.out, _array(sums), scratch.numpy())
+    summed = 0 if center is None else len(x)
+    sums = x.new_zeros(summed, o, 2, LANES)
+    if bias is None: bias = x.new_zeros(o)
+    if center is None: center = bias # not read
+    scratch = torch.empty(_threads(len(x)), taps.size)
+    arrays = _arrays(bias, residual, center, y, sums, scratch)
+    convolve(taps, bounds, _array(x), _ordered(values, taps), *arrays)
     return y, sums
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00010
-def _moments(sums, center, n, pixels):
-    "Mean and variance of each channel, as doubles, from what the kernel summed over `n` images"
-    if n % LANES: sums[-1, :, :, n % LANES:] = 0
-    first, second = sums.sum((0, 3), dtype=torch.float64).unbind(1)
-    mean = first/(n*pixels)
-    return mean + center, (second/(n*pixels) - mean**2).clamp(min=0)
+def _over_batch(sums): return sums.sum((0, 3), dtype=torch.float64).unbind(1)
+
+def _moments(sums, center, n, count):
+    "Mean and variance of each channel, as doubles, from the kernel's sums over `count` numbers of `n` images"
+    real = n % LANES
+    if real: sums[-1, :, :, real:] = 0
+    first, second = _over_batch(sums)
+    mean = first/count
+    var = second/count - mean**2
+    return mean + center, var.clamp(min=0)
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00013
-def _finished(y, scale, shift, bounds, residual, window):
+def _finished(y, scale, shift, call, residual):
     "Scale, shift, residual, pooling and clamp: the result, y where it was largest, and its place in the window"
-    channels, size = (_array(scale.float()), _array(shift.float())), tuple(y.shape[2:4])
-    if window == (1, 1):
+    channels = scale.float(), shift.float()
+    if call.window == (1, 1):
         z = torch.empty_like(y)
-        finish(_array(y), math.prod(size)*LANES, *channels, bounds, _array(residual), _array(z))
+        finish(call.bounds, *_arrays(y, *channels, residual, z))
         return z, y, None
-    z, y_max, which = (y.new_empty(*y.shape[:2], *(s//k for s, k in zip(size, window)), LANES) for _ in range(3))
-    pool(_array(y), size, window, *channels, bounds, _array(z), _array(y_max), _array(which))
+    size = [side//k for side, k in zip(y.shape[2:4], call.window)]
+    z = y.new_empty(*y.shape[:2], *size, LANES)
+    y_max, which = torch.empty_like(z), torch.empty_like(z)
+    pool(call.window, call.bounds, *_arrays(y, *channels, z, y_max, which))
     return z, y_max, which
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00032
-def _masked(g, z, y, bounds, norm):
-    "The gradient before the clamp, and those of BatchNorm's bias and weight"
-    masked, sums = torch.empty_like(z), z.new_empty(*z.shape[:2], 2, LANES)
-    center = z.new_zeros(z.shape[1]) if norm is None else norm[0].float()
+def _masked(g, z, y, bounds, center):
+    "The gradient before the clamp, its sum, and its sum times y - center, of each channel"
+    masked = torch.empty_like(z)
+    sums = z.new_empty(*z.shape[:2], 2, LANES)
     _threads(len(z))
-    plane = math.prod(z.shape[2:])
-    mask_gradient(_array(g), plane, _array(z), _array(y), _array(center), bounds, _array(masked), _array(sums))
-    d_bias, product = sums.sum((0, 3), dtype=torch.float64).unbind(1)
-    return masked, d_bias, None if norm is None else product*norm[1]
+    mask_gradient(bounds, *_arrays(g, z, y, center, masked, sums))
+    return masked, *_over_batch(sums)
+
+# %% ../../nbs/api/11e_layers.ipynb #11ea0016
+class _Norm(NamedTuple):
+    "What a BatchNorm did to a batch, for each channel"
+    mean: Tensor
+    inverse: Tensor # of the standard deviation
+    scale: Tensor # its weight times that
 
 def _through_norm(d_bias, d_weight, norm, count):
     "Three numbers for each channel: the gradient of y is scale*g + by_y*y + constant"
-    zero = torch.zeros_like(d_bias)
-    if norm is None: return zero + 1, zero, zero
     mean, inverse, scale = norm
     by_y = -scale*inverse*d_weight/count
-    return scale, by_y, -scale*d_bias/count - by_y*mean
+    constant = -scale*d_bias/count - by_y*mean
+    return scale, by_y, constant
 
 # %% ../../nbs/api/11e_layers.ipynb #11ea0001
-def _differentiated(g, y, which, window, channels, shape, values, x, needs_dx):
+def _differentiated(gradient, call, values, x, needs_dx):
     "The gradients of x, or None, and of the kept weights"
-    taps, threads = shape.backward, _threads(len(x))
+    taps, threads = call.shape.backward, _threads(len(x))
     dx = torch.empty_like(x) if needs_dx else None
-    parts, scratch = np.empty((threads, len(values)), np.float32), torch.empty(threads, taps.size)
-    differentiate(_array(g), _array(y), _array(which), window, *(_array(v.float()) for v in channels), shape.out,
-                  _array(values)[taps.order], taps, _array(x), tuple(x.shape[1:4]), _array(dx),
-                  parts, scratch.numpy())
-    gradient = np.empty(len(values), np.float32)
-    gradient[taps.order] = parts.sum(0)
-    return dx, torch.from_numpy(gradient)
+    parts = torch.empty(threads, len(values))
+    scratch = torch.empty(threads, taps.size)
+    arrays = _array(x), _ordered(values, taps), *_arrays(dx, parts, scratch)
+    differentiate(taps, Gradient(*_arrays(*gradient)), call.window, call.shape.out, *arrays)
+    d_values = np.empty(len(values), np.float32)
+    d_values[taps.order] = parts.numpy().sum(0)
+    return dx, torch.from_numpy(d_values)
+
+# %% ../../nbs/api/11e_layers.ipynb #11ea0019
+class _Plain(torch.autograd.Function):
+    "clamp(pool(convolution + bias + residual))"
+    @staticmethod
+    def forward(ctx, x, values, bias, residual, call):
+        ctx.call, ctx.adds = call, residual is not None
+        which = None
+        if call.window == (1, 1):
+            z, _ = _convolved(x, values, call.shape, bias, call.bounds, residual)
+        else:
+            y, _ = _convolved(x, values, call.shape)
+            z, _, which = _finished(y, torch.ones_like(bias), bias, call, residual)
+        ctx.save_for_backward(x, values, z, which)
+        return z
+
+    @staticmethod
+    def backward(ctx, g):
+        x, values, z, which = ctx.saved_tensors
+        zero = z.new_zeros(z.shape[1])
+        g, d_bias, _ = _masked(g, z, z, ctx.call.bounds, zero)
+        gradient = g, None, which, zero + 1, zero, zero
+        dx, d_values = _differentiated(gradient, ctx.call, values, x, ctx.needs_input_grad[0])
+        return dx, d_values, d_bias.float(), g if ctx.adds else None, None
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00034
-class _Convolution(torch.autograd.Function):
-    "clamp(pool(convolution*scale + shift + residual)), where BatchNorm gives the scale if there is a `center`"
+class _Normalised(torch.autograd.Function):
+    "clamp(pool(BatchNorm(convolution) + residual)), and the batch's mean and variance"
     @staticmethod
-    def forward(ctx, x, values, weight, bias, residual, shape, bounds, window, n, center, eps):
-        ctx.layer, ctx.n, ctx.adds, ctx.norm = (shape, bounds, window), n, residual is not None, None
-        if center is None and window == (1, 1):
-            z, _ = _convolved(x, values, shape, bias, bounds, residual)
-            ctx.save_for_backward(x, values, z, z, None, None)
-            return z, None, None
-        y, sums = _convolved(x, values, shape, torch.zeros_like(bias), _EVERYTHING, center=center)
-        if center is None:
-            z, y_max, which = _finished(y, torch.ones_like(bias), bias, bounds, residual, window)
-            ctx.save_for_backward(x, values, z, z, None, which)
-            return z, None, None
-        mean, var = _moments(sums, center, n, y.shape[2]*y.shape[3])
+    def forward(ctx, x, values, weight, bias, residual, call, center, eps):
+        y, sums = _convolved(x, values, call.shape, center=center)
+        mean, var = _moments(sums, center, call.n, call.per_channel)
         inverse = (var + eps).rsqrt()
-        z, y_max, which = _finished(y, weight*inverse, bias - weight*inverse*mean, bounds, residual, window)
-        ctx.norm = mean, inverse, weight*inverse
+        scale = weight*inverse
+        z, y_max, which = _finished(y, scale, bias - scale*mean, call, residual)
+        ctx.call, ctx.adds = call, residual is not None
+        ctx.norm = _Norm(mean, inverse, scale)
         ctx.save_for_backward(x, values, z, y_max, y, which)
         ctx.mark_non_differentiable(mean, var)
         return z, mean, var
 
     @staticmethod
     def backward(ctx, g, *_):
-        (shape, bounds, window), (x, values, z, y_max, y, which) = ctx.layer, ctx.saved_tensors
-        g, d_bias, d_weight = _masked(g, z, y_max, bounds, ctx.norm)
-        scale, by_y, constant = _through_norm(d_bias, d_weight, ctx.norm, ctx.n*math.prod(shape.out[1:]))
-        dx, d_values = _differentiated(
-            g, y, which, window, (scale, by_y, constant), shape, values, x, ctx.needs_input_grad[0])
-        d_weight = None if d_weight is None else d_weight.float()
-        return dx, d_values, d_weight, d_bias.float(), g if ctx.adds else None, *[None]*6
+        x, values, z, y_max, y, which = ctx.saved_tensors
+        call, norm = ctx.call, ctx.norm
+        g, d_bias, product = _masked(g, z, y_max, call.bounds, norm.mean.float())
+        d_weight = product*norm.inverse
+        channels = [v.float() for v in _through_norm(d_bias, d_weight, norm, call.per_channel)]
+        gradient = g, y, which, *channels
+        dx, d_values = _differentiated(gradient, call, values, x, ctx.needs_input_grad[0])
+        residual = g if ctx.adds else None
+        return dx, d_values, d_weight.float(), d_bias.float(), residual, None, None, None
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00016
 def _side_by_side(
@@ -136,8 +189,8 @@ def _side_by_side(
 ):
     "Up to eight blocks as one image, (N/width, features, 1, width, 16); every thread keeps an image, if it can"
     blocks = len(x)
-    most = max(1, min(8, blocks//torch.get_num_threads()))
-    width = max(d for d in range(1, most + 1) if blocks % d == 0)
+    most = min(8, blocks//torch.get_num_threads())
+    width = max(d for d in range(1, max(1, most) + 1) if blocks % d == 0)
     x = x.reshape(blocks//width, width, -1, LANES)
     return x.transpose(1, 2).unsqueeze(2).contiguous()
 
@@ -149,8 +202,7 @@ def _apart(
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00019
 _BOUNDS = {'': _EVERYTHING, 'relu': (0., math.inf), 'relu6': (0., 6.)}
-
-def _pair(v): return v if isinstance(v, tuple) else (v, v)
+_REQUIRED = dict(groups=1, dilation=(1, 1), padding_mode='zeros')
 
 def _check(layer, activation):
     "Raise `ValueError` for what has no sparse form"
@@ -158,10 +210,12 @@ def _check(layer, activation):
     if isinstance(layer, nn.Linear): return
     if not isinstance(layer, nn.Conv2d):
         raise ValueError(f'a {type(layer).__name__} has no sparse form; nn.Conv2d and nn.Linear have')
-    for name, value in dict(groups=1, dilation=(1, 1), padding_mode='zeros').items():
+    for name, value in _REQUIRED.items():
         found = getattr(layer, name)
-        if found != value: raise ValueError(f'{layer} has no sparse form: {name} is {found}, and must be {value}')
+        if found == value: continue
+        raise ValueError(f'{layer} has no sparse form: {name} is {found}, and must be {value}')
 
+# %% ../../nbs/api/11e_layers.ipynb #11ea001b
 def _padding(layer):
     "Pixels at the top and left, and in both directions together"
     if isinstance(layer, nn.Linear): return (0, 0), (0, 0)
@@ -173,24 +227,17 @@ def _padding(layer):
 # %% ../../nbs/api/11e_layers.ipynb #11ea0003
 def _fused(pool, adds):
     "The window of a pooling that the kernels can do, maxima of windows side by side, and what is left to torch"
-    if adds or not isinstance(pool, nn.MaxPool2d): return (1, 1), pool
-    window, plain = _pair(pool.kernel_size), not pool.ceil_mode and _pair(pool.dilation) == (1, 1)
-    fits = plain and _pair(pool.padding) == (0, 0) and _pair(pool.stride) == window
+    if adds or not isinstance(pool, nn.MaxPool2d) or pool.ceil_mode: return (1, 1), pool
+    window, stride, padding, dilation = map(pair, (pool.kernel_size, pool.stride, pool.padding, pool.dilation))
+    fits = stride == window and padding == (0, 0) and dilation == (1, 1)
     return (window, None) if fits else ((1, 1), pool)
-
-def _pooled(blocks, pool):
-    "Any pooling, by torch: windows of one lane"
-    kernel, stride, padding = ((*_pair(v), last) for v, last in (
-        (pool.kernel_size, 1), (pool.stride, 1), (pool.padding, 0)))
-    if isinstance(pool, nn.AvgPool2d):
-        return F.avg_pool3d(blocks, kernel, stride, padding, pool.ceil_mode, pool.count_include_pad)
-    return F.max_pool3d(blocks, kernel, stride, padding, (*_pair(pool.dilation), 1), pool.ceil_mode)
 
 def _pooled_shape(out, window, pool):
     "(c, h, w) after pooling"
     c, h, w = out
-    blocks = torch.empty(1, c, h//window[0], w//window[1], LANES, device='meta')
-    return tuple(_pooled(blocks, pool).shape[1:4] if pool else blocks.shape[1:4])
+    shape = c, h//window[0], w//window[1]
+    if not pool: return shape
+    return tuple(pool_blocks(torch.empty(1, *shape, LANES, device='meta'), pool).shape[1:4])
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00035
 def _fold(values, bias, norm, channel):
@@ -202,26 +249,49 @@ def _fold(values, bias, norm, channel):
     if norm.affine: shift = shift + norm.bias
     return values*scale[torch.from_numpy(channel)], shift
 
+# %% ../../nbs/api/11e_layers.ipynb #11ea001f
 def _update_statistics(norm, mean, var, count):
     "Move the running mean and variance towards those of a batch, as torch does"
     if norm.running_mean is None: return
     norm.num_batches_tracked.add_(1)
-    momentum = norm.momentum if norm.momentum is not None else 1/norm.num_batches_tracked.item()
+    momentum = norm.momentum
+    if momentum is None: momentum = 1/norm.num_batches_tracked.item()
     norm.running_mean.lerp_(mean.float(), momentum)
     norm.running_var.lerp_((var*count/(count - 1)).float(), momentum)
 
 # %% ../../nbs/api/11e_layers.ipynb #11ea0005
-def _normalised(x, values, bias, norm, residual, layer, n):
+def _center(norm, bias, shape):
+    "What to subtract before the sums: the running mean, or 0; an empty filter gives exactly 0"
+    if norm.running_mean is None: return torch.zeros(len(bias))
+    taps = np.bincount(shape.reads.to, minlength=len(bias))
+    return (norm.running_mean - bias.detach())*torch.from_numpy(taps > 0)
+
+def _normalised(x, values, bias, norm, residual, call):
     "A layer with the statistics of this batch, which move the running ones"
-    shape, count, o = layer[0], n*math.prod(layer[0].out[1:]), len(bias)
-    if count == 1: raise ValueError('BatchNorm needs more than one value per channel in training; give more images')
-    weight, shift = (norm.weight, norm.bias) if norm.affine else (torch.ones(o), torch.zeros(o))
-    center = torch.zeros(o)
-    if norm.running_mean is not None: # an empty filter gives exactly 0
-        center = (norm.running_mean - bias.detach())*torch.from_numpy(np.bincount(shape.channel, minlength=o) > 0)
-    z, mean, var = _Convolution.apply(x, values, weight, shift + 0*bias, residual, *layer, n, center, norm.eps)
-    _update_statistics(norm, mean + bias.detach(), var, count)
+    if call.per_channel == 1:
+        raise ValueError('BatchNorm needs more than one value per channel in training; give more images')
+    o = len(bias)
+    weight = norm.weight if norm.affine else torch.ones(o)
+    shift = norm.bias if norm.affine else torch.zeros(o)
+    center = _center(norm, bias, call.shape)
+    shift = shift + 0*bias # whose gradient is 0
+    z, mean, var = _Normalised.apply(x, values, weight, shift, residual, call, center, norm.eps)
+    _update_statistics(norm, mean + bias.detach(), var, call.per_channel)
     return z
+
+# %% ../../nbs/api/11e_layers.ipynb #11ea0021
+def _computed(x, values, bias, norm, residual, call):
+    "A layer with the statistics of this batch, or with the running ones"
+    if norm is not None and (norm.training or norm.running_mean is None):
+        return _normalised(x, values, bias, norm, residual, call)
+    values, bias = _fold(values, bias, norm, call.shape.reads.to)
+    return _Plain.apply(x, values, bias, residual, call)
+
+# %% ../../nbs/api/11e_layers.ipynb #11ea0023
+def _output_size(image, kernel, stride, padding):
+    "Height and width of a convolution's output"
+    sides = zip(image[1:], kernel, stride, padding)
+    return tuple((side + total - k)//step + 1 for side, k, step, total in sides)
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00022
 class SparseLayer(nn.Module):
@@ -243,10 +313,13 @@ class SparseLayer(nn.Module):
         super().__init__()
         _check(layer, activation)
         self.is_linear = isinstance(layer, nn.Linear)
-        self.kept = kept.cpu()[:, :, None, None] if self.is_linear else kept.cpu()
+        self.kept = kept.cpu()
+        if self.is_linear: self.kept = self.kept[:, :, None, None] # filters of one pixel
         self.values = nn.Parameter(layer.weight.detach()[kept])
-        self.bias, self.norm, self.bounds = layer.bias, norm, _BOUNDS[activation]
-        self.stride, (self.padding, self.total_padding) = getattr(layer, 'stride', (1, 1)), _padding(layer)
+        self.bias, self.norm = layer.bias, norm
+        self.bounds = _BOUNDS[activation]
+        self.stride = getattr(layer, 'stride', (1, 1))
+        self.padding, self.total_padding = _padding(layer)
         self.window, self.pool = _fused(pool, adds)
         self.shapes: dict[tuple[int, ...], Geometry] = {}
         image = (math.prod(in_shape), 1, 1) if self.is_linear else in_shape
@@ -256,12 +329,13 @@ class SparseLayer(nn.Module):
         "The taps for images of this size, made once"
         image = tuple(image)
         if image not in self.shapes:
-            sizes = zip(image[1:], self.total_padding, self.kept.shape[2:], self.stride)
-            h, w = ((side + padding - k)//stride + 1 for side, padding, k, stride in sizes)
-            self.shapes[image] = geometry(self.kept, self.stride, self.padding, image, (h, w), tile_pixels())
+            size = _output_size(image, self.kept.shape[2:], self.stride, self.total_padding)
+            self.shapes[image] = geometry(self.kept, self.stride, self.padding, image, size, tile_pixels())
         return self.shapes[image]
 
-    def _whole_bias(self): return self.values.new_zeros(len(self.kept)) if self.bias is None else self.bias
+    def _whole_bias(self):
+        if self.bias is not None: return self.bias
+        return self.values.new_zeros(len(self.kept))
 
     def forward(self,
         x:Tensor, # blocks, (N, c, h, w, 16)
@@ -269,18 +343,14 @@ class SparseLayer(nn.Module):
         residual:Tensor|None=None, # blocks, like the output before pooling
     ) -> Tensor: # blocks, (N, *out_shape, 16); padded lanes are 0
         "Compute the layer"
-        x, norm = without_padding(x, n), self.norm
+        x = without_padding(x, n)
         if self.is_linear: x = _side_by_side(x)
         shape = self._geometry(x.shape[1:4])
-        x = split_phases(x, shape.stride, shape.phases)
-        layer = shape, self.bounds, self.window
-        if norm is not None and (norm.training or norm.running_mean is None):
-            z = _normalised(x, self.values, self._whole_bias(), norm, residual, layer, n)
-        else:
-            values, bias = _fold(self.values, self._whole_bias(), norm, shape.channel)
-            z, _, _ = _Convolution.apply(x, values, None, bias, residual, *layer, n, None, 0.)
+        x = split_phases(x, shape.stride, shape.reads.phases)
+        call = _Pass(shape, self.bounds, self.window, n)
+        z = _computed(x, self.values, self._whole_bias(), self.norm, residual, call)
         if self.is_linear: z = _apart(z)
-        if self.pool: z = _pooled(z, self.pool)
+        if self.pool: z = pool_blocks(z, self.pool)
         return without_padding(z, n)
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00041

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numba import njit
 from torch import Tensor
 
 from .blocks import LANES
-from .taps import Reads
+from .taps import Reads, frame_of_zeros
 from .tiles import _clamp, _compiled, _fill, _load_anywhere, _multiply_add, _store
 
 # %% ../../nbs/api/11d_pixels.ipynb #11dc0008
@@ -30,6 +31,14 @@ class PixelTaps(NamedTuple):
     tiles: int # that cover a channel of the output
     cols: tuple[int, ...] # as many zeros as a tile has rows of 16 pixels
 
+# %% ../../nbs/api/11d_pixels.ipynb #11dc0018
+def _cover(pixels, rows):
+    "How many tiles cover so many pixels, and how many rows of 16 each has: at most `rows`"
+    vectors = -(-pixels//LANES)
+    tiles = -(-vectors//rows)
+    return tiles, -(-vectors//tiles)
+
+# %% ../../nbs/api/11d_pixels.ipynb #11dc001a
 def pixel_taps(
     reads:Reads, # of the layer
     image:tuple[int, int, int], # (c, h, w) that is read, phase by phase
@@ -37,18 +46,16 @@ def pixel_taps(
     rows:int=16, # of 16 pixels, in a tile, at most
 ) -> PixelTaps:
     "Find where each kept weight reads in an image in its frame of zeros"
-    (c, h, w), (channels, out_h, out_w) = image, out
-    dy, dx = np.append(reads.dy, 0), np.append(reads.dx, 0)
-    above, side = int(-dy.min()), int(max(-dx.min(), out_w - w + dx.max()))
-    framed = c, above + h + int(max(0, out_h - h + dy.max())), w + side
+    c, h, w = image
+    above, below, side = frame_of_zeros(reads, (h, w), out[1:])
+    height, width = above + h + below, w + side
     order = np.lexsort((reads.dx, reads.dy, reads.channel, reads.to))
-    offset = (reads.channel*framed[1] + reads.dy + above)*framed[2] + reads.dx + side
-    start = np.searchsorted(reads.to[order], np.arange(channels + 1))
-    vectors = -(-out_h*framed[2]//LANES)
-    tiles = -(-vectors//rows)
-    cols = -(-vectors//tiles)
-    size = c*framed[1]*framed[2] + tiles*cols*LANES + side
-    return PixelTaps(start, offset[order], order, above, side, framed, size, out, tiles, (0,)*cols)
+    start = np.searchsorted(reads.to[order], np.arange(out[0] + 1))
+    line = reads.channel*height + reads.dy + above
+    offset = line*width + reads.dx + side
+    tiles, cols = _cover(out[1]*width, rows)
+    size = c*height*width + tiles*cols*LANES + side
+    return PixelTaps(start, offset[order], order, above, side, (c, height, width), size, out, tiles, (0,)*cols)
 
 # %% ../../nbs/api/11d_pixels.ipynb #11dc000b
 @_compiled()
@@ -59,17 +66,17 @@ def convolve_image(
     tiles:int, cols:tuple[int, ...], # of `PixelTaps`
     bias:np.ndarray, # (o,)
     bounds:tuple[float, float], # to which the sums are clamped
-    y:np.ndarray, # output, flat, (o, tiles*cols*16)
+    y:np.ndarray, # output, (o, tiles*cols*16)
 ):
     "Convolve one image with the kept weights, add the bias, and clamp"
-    row = (0,)
+    row, size = (0,), len(cols)*LANES
     for o in range(len(bias)):
         for t in range(tiles):
-            first, total = t*len(cols)*LANES, _fill(row, cols, bias[o])
+            total = _fill(row, cols, bias[o])
             for k in range(np.uint64(start[o]), np.uint64(start[o + 1])):
-                total = _multiply_add(values[k], _load_anywhere(row, cols, framed, first + offset[k], 0), total)
-            low, high = _fill(row, cols, np.float32(bounds[0])), _fill(row, cols, np.float32(bounds[1]))
-            _store(_clamp(total, low, high), y, (o*tiles + t)*len(cols)*LANES, 0)
+                read = _load_anywhere(row, cols, framed, t*size + offset[k], 0)
+                total = _multiply_add(values[k], read, total)
+            _store(_clamp(total, bounds), y, (o*tiles + t)*size, 0)
 
 # %% ../../nbs/api/11d_pixels.ipynb #11dc0015
 @_compiled()
@@ -85,6 +92,12 @@ def frame_image(
         for r in range(h):
             for j in range(w): framed[i, r + above, j + side] = x[i, r, j]
 
+# %% ../../nbs/api/11d_pixels.ipynb #11dc001c
+@njit(inline='always')
+def _raise(largest, values):
+    "Raise each number to the one of `values`, if that is larger or nan"
+    for i in range(len(largest)): largest[i] = largest[i] if values[i] <= largest[i] else values[i]
+
 @_compiled()
 def cut_image(
     y:np.ndarray, # rows and columns of zeros included, (c, h*columns or more)
@@ -98,15 +111,10 @@ def cut_image(
     for i in range(c):
         for r in range(h):
             line[:] = -np.inf
-            for a in range(kh):
-                first = (r*kh + a)*columns
-                row = y[i, first:first + w*kw]
-                for j in range(w*kw): line[j] = line[j] if row[j] <= line[j] else row[j]
+            for a in range(r*kh, (r + 1)*kh): _raise(line, y[i, a*columns:a*columns + w*kw])
             result = z[i, r]
             result[:] = -np.inf
-            for b in range(kw):
-                part = line[b::kw]
-                for j in range(w): result[j] = result[j] if part[j] <= result[j] else part[j]
+            for b in range(kw): _raise(result, line[b::kw])
 
 # %% ../../nbs/api/11d_pixels.ipynb #11dc000d
 def convolve_each(
@@ -118,13 +126,14 @@ def convolve_each(
     window:tuple[int, int]=(1, 1), # of a max-pooling, height and width
 ) -> Tensor: # (n, o, height, width)
     "Convolve a few images with the kept weights, one after the other"
-    (c, rows, columns), (filters, h, w), (kh, kw) = taps.framed, taps.out, window
-    framed, y = np.zeros(taps.size, np.float32), torch.empty(filters, taps.tiles*len(taps.cols)*LANES).numpy()
+    (c, rows, columns), (filters, h, w) = taps.framed, taps.out
+    framed = np.zeros(taps.size, np.float32)
     inside = framed[:c*rows*columns].reshape(c, rows, columns)
-    results = x.new_empty(len(x), filters, h//kh, w//kw)
+    y = torch.empty(filters, taps.tiles*len(taps.cols)*LANES).numpy()
+    results = x.new_empty(len(x), filters, h//window[0], w//window[1])
     for image, result in zip(x.contiguous().numpy(), results.numpy()):
         frame_image(image, taps.above, taps.side, inside)
-        convolve_image(framed, values, taps.start, taps.offset, taps.tiles, taps.cols, bias, bounds, y.reshape(-1))
+        convolve_image(framed, values, taps.start, taps.offset, taps.tiles, taps.cols, bias, bounds, y)
         cut_image(y, columns, window, result)
     return results
 
@@ -145,4 +154,5 @@ def multiply(
         for o in range(len(bias)):
             total = bias[o]
             for k in range(start[o], start[o + 1]): total += values[k]*x[n, feature[k]]
-            y[n, o] = low if total < low else high if total > high else total
+            if total < low: total = low
+            y[n, o] = high if total > high else total

@@ -32,10 +32,13 @@ class Sparse(Dense):
         choice:LayerChoice|None=None, # by default, all layers are sparse that can be
     ):
         super().__init__(net, recipe, mask)
-        self.model: SparseNet = SparseNet(net, mask, traced, (choice or all_sparse(traced.layers)).names)
+        choice = choice or all_sparse(traced.layers)
+        self.model: SparseNet = SparseNet(net, mask, traced, choice.names)
         sparse, names = self.model.sparse, {p: name for name, p in net.named_parameters()}
-        self.pruned = _find_pruned(net, {name: m for name, m in self.mask.items() if name not in sparse})
-        self.kept = {i: self.model.kept[name] for i, name in enumerate(names.values()) if name in sparse}
+        dense = {name: kept for name, kept in self.mask.items() if name not in sparse}
+        self.pruned = _find_pruned(net, dense)
+        numbered = enumerate(names.values())
+        self.kept = {i: self.model.kept[name] for i, name in numbered if name in sparse}
         parameters = [sparse[name].values if name in sparse else p for p, name in names.items()]
         self.optimizer = _optimizer(parameters, recipe)
 
@@ -48,29 +51,30 @@ class Sparse(Dense):
         "The whole state of the network, and that of the optimizer: in the shapes of the network"
         self.model.write_back_(self.net)
         weights, optimizer_state = super().state()
-        return weights, {name: self._shaped(name, v, scatter) for name, v in optimizer_state.items()}
+        return weights, self._shaped(optimizer_state, scatter)
 
     def load_state(self, weights:Weights, optimizer_state:dict[str, Tensor]):
         "Restore what `state` gave"
-        def gather(v, kept): return v[kept]
-        rows = {name: self._shaped(name, v, gather) for name, v in optimizer_state.items()}
-        super().load_state(weights, rows)
+        super().load_state(weights, self._shaped(optimizer_state, lambda v, kept: v[kept]))
         self.model.read_(self.net)
 
-    def _shaped(self, name, v, change):
-        "A tensor of the optimizer's state in another shape, if it belongs to a sparse layer"
-        i = name.partition('/')[0]
-        is_sparse = v.ndim and i.isdigit() and int(i) in self.kept
-        return change(v, self.kept[int(i)]) if is_sparse else v
+    def _shaped(self, optimizer_state, change):
+        "The optimizer's state, with the tensors that belong to sparse layers in another shape"
+        shaped = dict(optimizer_state)
+        for name, v in optimizer_state.items():
+            i = name.partition('/')[0]
+            if v.ndim and i.isdigit() and int(i) in self.kept: shaped[name] = change(v, self.kept[int(i)])
+        return shaped
 
 # %% ../../nbs/api/12b_sparse.ipynb #11b8000f
 def sparse_obstacle(
     recipe:Recipe,
 ) -> str: # empty if nothing is in the way
     "Why a recipe can't be computed sparse"
+    device, precision = recipe.device, recipe.precision
     if find_spec('numba') is None: return f'it {_NEEDS_NUMBA}'
-    if recipe.device != 'cpu': return f'it computes on the processor, not on {recipe.device}: use device cpu'
-    return '' if recipe.precision == 'fp32' else f'it computes in fp32, not in {recipe.precision}: use precision fp32'
+    if device != 'cpu': return f'it computes on the processor, not on {device}: use device cpu'
+    return '' if precision == 'fp32' else f'it computes in fp32, not in {precision}: use precision fp32'
 
 def engine_versions(
     engine:str, # of a recipe
@@ -81,7 +85,7 @@ def engine_versions(
 def settled(
     recipe:Recipe,
 ) -> Recipe: # `engine` is dense instead of auto, if nothing can be sparse here
-    "The recipe as this machine follows it; raise `SettingError` for `sparse` where that can't be; warn for `auto`"
+    "The recipe as this machine follows it; `SettingError` for `sparse` where that can't be, a warning for `auto`"
     obstacle = sparse_obstacle(recipe) if recipe.engine != 'dense' else ''
     if not obstacle: return recipe
     if recipe.engine == 'sparse': raise SettingError('engine', 'sparse', obstacle)

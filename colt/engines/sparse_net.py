@@ -14,22 +14,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from .blocks import from_blocks, to_blocks
-from .graph import ADDS, Traced, followers, module_of, pair, ungrouped
+from .blocks import from_blocks, pair, pool_blocks, to_blocks
+from .graph import ADDS, Traced, followers, is_inside, module_of, ungrouped
 from ..files import scatter
 from ..mask import Mask
 
 # %% ../../nbs/api/11f_sparse_net.ipynb #11f00015
+FEW = 8 # images, at most, that are faster one by one than as a block of 16
+
+def _as_images(x): return x[:, :, None, None] if x.ndim == 2 else x
+
 def _enter(x):
     "(n, c, h, w) or (n, features) to blocks"
-    return to_blocks(x[:, :, None, None] if x.ndim == 2 else x)
-
-FEW = 8 # images, at most, that are faster one by one than as a block of 16
+    return to_blocks(_as_images(x))
 
 def _enter_folded(x):
     "As `_enter`, for a network that isn't trained any more: a few images become blocks of one lane"
     if len(x) > FEW or torch.is_grad_enabled(): return _enter(x)
-    return (x[:, :, None, None] if x.ndim == 2 else x).unsqueeze(-1)
+    return _as_images(x).unsqueeze(-1)
 
 def _leave(x, n, dims):
     "Blocks to (n, c, h, w), or to (n, features) for one dimension"
@@ -46,21 +48,20 @@ def _normalise(m, x, n):
     if is_full or not m.training: return m(x.flatten(3)).reshape(x.shape)
     return _enter(m(_leave(x, n, 3)))
 
-def _window(m): # of a pooling module, as that of a three-dimensional one
-    return dict(kernel_size=(*pair(m.kernel_size), 1), stride=(*pair(m.stride), 1), padding=(*pair(m.padding), 0),
-                ceil_mode=m.ceil_mode)
-
-def _max_pool(m, x, n): return nn.MaxPool3d(**_window(m), dilation=(*pair(m.dilation), 1))(x)
-def _avg_pool(m, x, n): return nn.AvgPool3d(**_window(m), count_include_pad=m.count_include_pad)(x)
-
 def _average(m, x, n):
-    if pair(m.output_size) == (1, 1): return x.mean((2, 3), keepdim=True)
-    return F.adaptive_avg_pool3d(x, (*pair(m.output_size), x.shape[-1]))
+    size = pair(m.output_size)
+    if size == (1, 1): return x.mean((2, 3), keepdim=True)
+    return F.adaptive_avg_pool3d(x, (*size, x.shape[-1]))
 
-_ON_BLOCKS: dict[type, Callable] = { # module -> what it computes from itself, blocks and the number of images
-    nn.ReLU: lambda m, x, n: F.relu(x), nn.ReLU6: lambda m, x, n: F.relu6(x), nn.Identity: lambda m, x, n: x,
-    nn.Dropout: lambda m, x, n: F.dropout(x, m.p, m.training), nn.Flatten: _flatten, nn.BatchNorm2d: _normalise,
-    nn.MaxPool2d: _max_pool, nn.AvgPool2d: _avg_pool, nn.AdaptiveAvgPool2d: _average}
+def _pool(m, x, n): return pool_blocks(x, m)
+
+_ON_BLOCKS: dict[type, Callable] = {
+    nn.ReLU: lambda m, x, n: F.relu(x),
+    nn.ReLU6: lambda m, x, n: F.relu6(x),
+    nn.Identity: lambda m, x, n: x,
+    nn.Dropout: lambda m, x, n: F.dropout(x, m.p, m.training),
+    nn.Flatten: _flatten, nn.BatchNorm2d: _normalise,
+    nn.MaxPool2d: _pool, nn.AvgPool2d: _pool, nn.AdaptiveAvgPool2d: _average}
 
 # %% ../../nbs/api/11f_sparse_net.ipynb #11fb0003
 class OnBlocks(nn.Module):
@@ -78,18 +79,23 @@ class OnBlocks(nn.Module):
         return _ON_BLOCKS[type(self.module)](self.module, x, n)
 
 # %% ../../nbs/api/11f_sparse_net.ipynb #11f00018
-_JOINS = {torch.cat: 1, torch.stack: 1, torch.chunk: 2, 'chunk': 2} # -> which argument is the dimension
+_JOINS = {torch.cat: 1, torch.stack: 1, torch.chunk: 2, 'chunk': 2} # -> where the dimension stands
+
+def _dimension(node):
+    "The dimension along which a call joins or divides"
+    place = _JOINS[node.target]
+    return node.args[place] if len(node.args) > place else node.kwargs.get('dim', 0)
 
 def _same_on_blocks(node):
     "Whether a call does the same with blocks instead of its plain arguments"
-    shapes = {arg.meta['shape'] for arg in node.all_input_nodes}
-    if node.target is operator.getitem: return isinstance(node.args[1], int) and shapes == {None}
-    if node.target in ADDS: return len(node.args) == 2 and len(shapes) == 1 and len(node.all_input_nodes) == 2
-    if node.target not in _JOINS or not all(shape and len(shape) == 3 for shape in shapes): return False
-    place = _JOINS[node.target]
-    dim = node.args[place] if len(node.args) > place else node.kwargs.get('dim', 0)
+    inputs, target = node.all_input_nodes, node.target
+    shapes = {arg.meta['shape'] for arg in inputs}
+    if target is operator.getitem: return isinstance(node.args[1], int) and shapes == {None}
+    if target in ADDS: return len(node.args) == 2 and len(shapes) == 1 and len(inputs) == 2
+    are_images = all(shape and len(shape) == 3 for shape in shapes)
+    if target not in _JOINS or not are_images or _dimension(node) <= 0: return False
     taken_apart = all(user.target is operator.getitem for user in node.users)
-    return dim > 0 and (node.meta['shape'] is not None or taken_apart)
+    return node.meta['shape'] is not None or taken_apart
 
 # %% ../../nbs/api/11f_sparse_net.ipynb #11f00035
 def _find_groups(net, graph, sparse):
@@ -103,57 +109,71 @@ def _find_groups(net, graph, sparse):
         groups[nodes[-1]] = node, found
     return groups, inside
 
-# %% ../../nbs/api/11f_sparse_net.ipynb #11fb0005
-class _Rewriter:
-    "Writes the graph of a network with sparse layers"
-    def __init__(self, net, graph, sparse, make):
-        self.net, self.make = net, make # what makes the sparse module for a name
-        self.new, self.modules, self.plain, self.blocks = fx.Graph(), {}, {}, {}
-        self.groups, self.inside = _find_groups(net, graph, sparse)
-        for node in graph.nodes: self._write(node)
+# %% ../../nbs/api/11f_sparse_net.ipynb #11fb000c
+class _NewGraph:
+    "A graph in the making, in which the values of another one are plain, in blocks, or both"
+    def __init__(self):
+        self.graph = fx.Graph()
+        self.n: Any = None # the call that counts the images
+        self.modules: dict[str, Any] = {}
+        self.plain: dict[fx.Node, Any] = {}
+        self.blocks: dict[fx.Node, Any] = {}
 
     def as_plain(self, node):
         if node not in self.plain:
             args = self.blocks[node], self.n, len(node.meta['shape'])
-            self.plain[node] = self.new.call_function(_leave, args)
+            self.plain[node] = self.graph.call_function(_leave, args)
         return self.plain[node]
 
     def as_blocks(self, node):
-        if node not in self.blocks: self.blocks[node] = self.new.call_function(_enter, (self.plain[node],))
+        if node not in self.blocks: self.blocks[node] = self.graph.call_function(_enter, (self.plain[node],))
         return self.blocks[node]
 
-    def _write(self, node):
-        if node in self.groups: return self._write_sparse(node, *self.groups[node])
-        if node in self.inside: return None
-        module = module_of(node, self.net)
-        in_blocks = any(arg in self.blocks and arg not in self.plain for arg in node.all_input_nodes)
-        if in_blocks and type(module) in _ON_BLOCKS: self._write_module(node, OnBlocks(module))
-        elif in_blocks and _same_on_blocks(node): self._write_same(node)
-        else: self._write_plain(node)
+    def needs_blocks(self, node):
+        "Whether an input of a node has no plain form yet"
+        return any(arg in self.blocks and arg not in self.plain for arg in node.all_input_nodes)
 
-    def _write_sparse(self, last, node, found):
-        self.modules[node.target] = self.make(node.target, node.args[0].meta['shape'], found)
-        args = [node.args[0], found['adds']] if 'adds' in found else [node.args[0]]
-        x, *residual = map(self.as_blocks, args)
-        self.blocks[last] = self.new.call_module(node.target, (x, self.n, *residual))
+# %% ../../nbs/api/11f_sparse_net.ipynb #11fb0005
+def _add_sparse(new, last, group, make):
+    "A sparse layer, in the place of a group of calls"
+    node, found = group
+    x = node.args[0]
+    new.modules[node.target] = make(node.target, x.meta['shape'], found)
+    inputs = [x, found['adds']] if 'adds' in found else [x]
+    x, *residual = map(new.as_blocks, inputs)
+    new.blocks[last] = new.graph.call_module(node.target, (x, new.n, *residual))
 
-    def _write_module(self, node, module):
-        name = node.target if node.op == 'call_module' else node.name
-        self.modules[name] = module
-        self.blocks[node] = self.new.call_module(name, (self.as_blocks(node.args[0]), self.n))
+def _add_module(new, node, module):
+    name = node.target if node.op == 'call_module' else node.name
+    new.modules[name] = OnBlocks(module)
+    new.blocks[node] = new.graph.call_module(name, (new.as_blocks(node.args[0]), new.n))
 
-    def _write_same(self, node):
-        target: Any = {operator.iadd: operator.add, 'add_': 'add'}.get(node.target, node.target)
-        args = fx.node.map_arg(node.args, self.as_blocks)
-        self.blocks[node] = self.new.create_node(node.op, target, args, node.kwargs, node.name)
+# %% ../../nbs/api/11f_sparse_net.ipynb #11fb0013
+_NOT_IN_PLACE = {operator.iadd: operator.add, 'add_': 'add'}
 
-    def _write_plain(self, node):
-        self.plain[node] = self.new.node_copy(node, self.as_plain)
-        if node.op == 'placeholder': self.n = self.new.call_function(len, (self.plain[node],))
-        if node.op == 'call_module': self.modules[node.target] = self.net.get_submodule(node.target)
-        if node.op == 'get_attr': self.modules[node.target] = operator.attrgetter(node.target)(self.net)
+def _add_same(new, node):
+    target: Any = _NOT_IN_PLACE.get(node.target, node.target)
+    args = fx.node.map_arg(node.args, new.as_blocks)
+    new.blocks[node] = new.graph.create_node(node.op, target, args, node.kwargs, node.name)
 
-    def module(self): return fx.GraphModule(self.modules, self.new, type(self.net).__name__)
+def _add_plain(new, node, net):
+    new.plain[node] = new.graph.node_copy(node, new.as_plain)
+    if node.op == 'placeholder': new.n = new.graph.call_function(len, (new.plain[node],))
+    if node.op in ('call_module', 'get_attr'): # a module, or a tensor that the network keeps
+        new.modules[node.target] = operator.attrgetter(node.target)(net)
+
+def _rewritten(net, graph, sparse, make):
+    "The network with sparse layers; `make` gets the path of each, the shape of its input, and what follows it"
+    new = _NewGraph()
+    groups, inside = _find_groups(net, graph, sparse)
+    for node in graph.nodes:
+        module, in_blocks = module_of(node, net), new.needs_blocks(node)
+        if node in groups: _add_sparse(new, node, groups[node], make)
+        elif node in inside: continue
+        elif in_blocks and type(module) in _ON_BLOCKS: _add_module(new, node, module)
+        elif in_blocks and _same_on_blocks(node): _add_same(new, node)
+        else: _add_plain(new, node, net)
+    return fx.GraphModule(new.modules, new.graph, type(net).__name__)
 
 # %% ../../nbs/api/11f_sparse_net.ipynb #11fb0007
 def _with_modules(net, made):
@@ -163,56 +183,64 @@ def _with_modules(net, made):
     twin = copy.copy(net)
     twin._modules = dict(net._modules)
     for name, child in net.named_children():
-        below = {path[len(name) + 1:]: m for path, m in made.items() if f'{path}.'.startswith(f'{name}.')}
+        below = {path[len(name) + 1:]: m for path, m in made.items() if is_inside(path, name)}
         twin._modules[name] = _with_modules(child, below)
     return twin
+
+# %% ../../nbs/api/11f_sparse_net.ipynb #11fb0010
+def _sparse_layer(layer, kept, shape, found):
+    "A sparse layer in the place of a dense one, and of what follows it"
+    from colt.engines.layers import SparseLayer # imports numba
+    whole, mask = ungrouped(layer, kept)
+    sparse = SparseLayer(whole, mask, shape, **found | {'adds': 'adds' in found})
+    sparse.values.requires_grad_(layer.weight.requires_grad)
+    return sparse
+
+def _rebuilt(net, path, graph, kept, sparse):
+    "A module of the network with sparse layers, which are added to `sparse`: name of a weight -> its layer"
+    module, prefix = net.get_submodule(path), f'{path}.' if path else ''
+    names = [name.removeprefix(prefix) for name in kept if is_inside(name, path)]
+    inside = {name.removesuffix('.weight') for name in names}
+    def make(target, shape, found):
+        name, layer = f'{prefix}{target}.weight', module.get_submodule(target)
+        sparse[name] = _sparse_layer(layer, kept[name], shape, found)
+        return sparse[name]
+    return _rewritten(module, graph, inside, make)
 
 # %% ../../nbs/api/11f_sparse_net.ipynb #11f0001a
 class SparseNet(nn.Module):
     "A network that computes some of its layers with their kept weights only"
     def __init__(self,
-        net:nn.Module, # on the CPU; its parameters and buffers are used, but for the weights of sparse layers
+        net:nn.Module, # on the CPU; all but the weights of sparse layers is shared with it
         mask:Mask, # which weights are kept
         traced:Traced, # from `trace`
-        names:Collection[str]|None=None, # of the weights whose layers are to be sparse; by default, all that can be
+        names:Collection[str]|None=None, # of the weights whose layers become sparse; by default, all that can
     ):
         super().__init__()
-        self.kept = {layer.name: mask[layer.name].cpu() for layer in traced.layers
-                     if not layer.reason and (names is None or layer.name in names)}
+        possible = [layer.name for layer in traced.layers if not layer.reason]
+        self.kept = {name: mask[name].cpu() for name in possible if names is None or name in names}
         self.sparse: dict[str, Any] = {} # name of a weight -> its `SparseLayer`
         graphs = traced.graphs if self.kept else {}
-        made = {path: self._rebuilt(net, path, graph) for path, graph in graphs.items()}
+        made = {path: _rebuilt(net, path, graph, self.kept, self.sparse) for path, graph in graphs.items()}
         self.model = _with_modules(net, made)
         self.train(net.training)
-
-    def _rebuilt(self, net, path, graph):
-        "A module of the network with sparse layers"
-        prefix = f'{path}.'.lstrip('.')
-        inside = {name.removesuffix('.weight').removeprefix(prefix) for name in self.kept if name.startswith(prefix)}
-        def make(target, shape, found): return self._sparse_layer(net, f'{prefix}{target}', shape, found)
-        return _Rewriter(net.get_submodule(path), graph, inside, make).module()
-
-    def _sparse_layer(self, net, target, shape, found):
-        from colt.engines.layers import SparseLayer # imports numba
-        layer, name = net.get_submodule(target), f'{target}.weight'
-        whole, kept = ungrouped(layer, self.kept[name])
-        self.sparse[name] = sparse = SparseLayer(whole, kept, shape, **found | {'adds': 'adds' in found})
-        sparse.values.requires_grad_(layer.weight.requires_grad)
-        return sparse
 
     def forward(self, x:Tensor): return self.model(x)
 
     @torch.no_grad()
     def write_back_(self,
-        net:nn.Module, # the network that this one was made from: its weights become those of the sparse layers
+        net:nn.Module, # the network that this one was made from
     ):
         "Write the kept weights into the network; its pruned weights are 0"
         for name, layer in self.sparse.items():
-            net.get_parameter(name).copy_(scatter(layer.values.detach(), self.kept[name]))
+            weight = scatter(layer.values.detach(), self.kept[name])
+            net.get_parameter(name).copy_(weight)
 
     @torch.no_grad()
     def read_(self,
         net:nn.Module, # the network that this one was made from
     ):
         "Take over the kept weights of the network"
-        for name, layer in self.sparse.items(): layer.values.copy_(net.get_parameter(name)[self.kept[name]])
+        for name, layer in self.sparse.items():
+            weight = net.get_parameter(name)
+            layer.values.copy_(weight[self.kept[name]])

@@ -9,7 +9,6 @@ __all__ = ['tile_pixels']
 import hashlib
 from pkgutil import get_data
 
-import numpy as np
 from llvmlite import binding, ir
 from numba import njit, types
 from numba.core import cgutils
@@ -19,7 +18,8 @@ from numba.extending import intrinsic
 from .blocks import LANES
 
 # %% ../../nbs/api/11c_tiles.ipynb #11cc0006
-_ROW, _INT = ir.VectorType(ir.FloatType(), LANES), ir.IntType(64)
+_FLOAT, _WORD, _INT = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+_ROW = ir.VectorType(_FLOAT, LANES)
 
 class _Tile(types.Type):
     "Numba's type of a tile: so many pixels of 16 images, kept in registers"
@@ -41,7 +41,7 @@ def _tile_of(builder, rows):
     return tile
 
 def _places(context, builder, tile, kind, array, first, stride):
-    "A pointer to each row of a tile in a flat array; its next line of pixels is `stride` floats on"
+    "A pointer to each row of a tile in an array; its next line of pixels is `stride` floats on"
     data = cgutils.create_struct_proxy(kind)(context, builder, array).data
     for r in range(tile.rows):
         line = builder.add(first, builder.mul(stride, _INT(r)))
@@ -49,8 +49,9 @@ def _places(context, builder, tile, kind, array, first, stride):
             place = builder.gep(data, [builder.add(line, _INT(c*LANES))])
             yield builder.bitcast(place, _ROW.as_pointer())
 
+# %% ../../nbs/api/11c_tiles.ipynb #11cc0021
 def _loading(align):
-    "An operation that reads the tile that begins at `first` in a flat array"
+    "An operation that reads the tile that begins at `first` in an array"
     def load(typing, rows, cols, array, first, stride):
         tile = _Tile(len(rows), len(cols))
         def build(context, builder, signature, args):
@@ -59,41 +60,55 @@ def _loading(align):
         return tile(rows, cols, array, types.int64, types.int64), build
     return intrinsic(load)
 
-_load, _load_anywhere = _loading(4*LANES), _loading(4) # from a whole row on, or from any number on
+_load = _loading(4*LANES) # from a whole row on
+_load_anywhere = _loading(4)
 
 @intrinsic
 def _store(typing, tile, array, first, stride):
-    "Write a tile into a flat array, from `first` on"
+    "Write a tile into an array, from `first` on"
     def build(context, builder, signature, args):
         places = _places(context, builder, tile, signature.args[1], *args[1:])
         for row, place in zip(_rows_of(builder, args[0]), places): builder.store(row, place, align=4*LANES)
     return types.void(tile, array, types.int64, types.int64), build
 
 # %% ../../nbs/api/11c_tiles.ipynb #11cc000c
-def _repeated(builder, number):
-    "A row with the same number 16 times"
-    nothing, word = ir.Constant(_ROW, ir.Undefined), ir.IntType(32)
-    first = builder.insert_element(nothing, number, word(0))
-    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(word, LANES), [0]*LANES))
-
-def _fma(builder, a, b, c):
-    kind = ir.FunctionType(_ROW, [_ROW]*3)
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f'llvm.fma.v{LANES}f32'), [a, b, c])
+def _full(builder, tile, number):
+    "A tile with the same number everywhere"
+    nothing = ir.Constant(_ROW, ir.Undefined)
+    first = builder.insert_element(nothing, number, _WORD(0))
+    everywhere = ir.Constant(ir.VectorType(_WORD, LANES), [0]*LANES)
+    row = builder.shuffle_vector(first, nothing, everywhere)
+    return _tile_of(builder, [row]*tile.rows*tile.cols)
 
 @intrinsic
 def _fill(typing, rows, cols, number):
     "A tile full of one number"
     tile = _Tile(len(rows), len(cols))
-    def build(context, builder, signature, args):
-        return _tile_of(builder, [_repeated(builder, args[2])]*tile.rows*tile.cols)
+    def build(context, builder, signature, args): return _full(builder, tile, args[2])
     return tile(rows, cols, types.float32), build
+
+@intrinsic
+def _like(typing, tile, number):
+    "A tile of the same shape, full of one number"
+    def build(context, builder, signature, args): return _full(builder, tile, args[1])
+    return tile(tile, types.float32), build
+
+# %% ../../nbs/api/11c_tiles.ipynb #11cc0023
+def _call(builder, name, result, *args, **options):
+    "Call a function of LLVM"
+    kind = ir.FunctionType(result, [arg.type for arg in args])
+    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    return builder.call(function, args, **options)
+
+def _fma(builder, a, b, c): return _call(builder, f'llvm.fma.v{LANES}f32', _ROW, a, b, c)
 
 @intrinsic
 def _multiply_add(typing, weight, x, total):
     "total + weight*x, for every number of a tile"
     def build(context, builder, signature, args):
-        weights, pairs = _repeated(builder, args[0]), zip(_rows_of(builder, args[1]), _rows_of(builder, args[2]))
-        return _tile_of(builder, [_fma(builder, weights, a, b) for a, b in pairs])
+        weights = _rows_of(builder, _full(builder, x, args[0]))
+        rows = zip(weights, _rows_of(builder, args[1]), _rows_of(builder, args[2]))
+        return _tile_of(builder, [_fma(builder, *abc) for abc in rows])
     return total(types.float32, x, total), build
 
 # %% ../../nbs/api/11c_tiles.ipynb #11cc000f
@@ -104,48 +119,51 @@ def _dot(typing, x, y):
         sums = [ir.Constant(_ROW, [0.]*LANES)]*4 # four, since each addition waits for the one before
         for i, (a, b) in enumerate(zip(_rows_of(builder, args[0]), _rows_of(builder, args[1]))):
             sums[i % 4] = _fma(builder, a, b, sums[i % 4])
-        halves = builder.fadd(sums[0], sums[1]), builder.fadd(sums[2], sums[3])
-        return _tile_of(builder, [builder.fadd(*halves)])
+        left, right = builder.fadd(sums[0], sums[1]), builder.fadd(sums[2], sums[3])
+        return _tile_of(builder, [builder.fadd(left, right)])
     return _Tile(1, 1)(x, y), build
 
 @intrinsic
 def _total(typing, pixel):
     "The sum of the 16 numbers of a tile of one pixel"
     def build(context, builder, signature, args):
-        kind = ir.FunctionType(ir.FloatType(), [ir.FloatType(), _ROW])
-        add = cgutils.get_or_insert_function(builder.module, kind, f'llvm.vector.reduce.fadd.v{LANES}f32')
         row, = _rows_of(builder, args[0])
-        return builder.call(add, [ir.Constant(ir.FloatType(), 0.), row], fastmath=('reassoc',))
+        zero = ir.Constant(_FLOAT, 0.)
+        return _call(builder, f'llvm.vector.reduce.fadd.v{LANES}f32', _FLOAT, zero, row, fastmath=('reassoc',))
     return types.float32(pixel), build
+
+# %% ../../nbs/api/11c_tiles.ipynb #11cc0024
+def _comparison(sign):
+    "An operation that takes the numbers of x where a is larger than (or equal to) b, and those of y elsewhere"
+    def choose(typing, a, b, x, y):
+        def build(context, builder, signature, args):
+            chosen = []
+            for a, b, x, y in zip(*(_rows_of(builder, tile) for tile in args)):
+                chosen.append(builder.select(builder.fcmp_ordered(sign, a, b), x, y))
+            return _tile_of(builder, chosen)
+        return x(a, b, x, y), build
+    return intrinsic(choose)
+
+_where_larger = _comparison('>')
+_where_equal = _comparison('==')
 
 # %% ../../nbs/api/11c_tiles.ipynb #11cc0012
 @intrinsic
 def _prefetch(typing, tile, array, first, stride):
     "Ask the memory for the place of a tile that is needed soon"
     def build(context, builder, signature, args):
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, *[word]*3])
-        fetch = cgutils.get_or_insert_function(builder.module, kind, 'llvm.prefetch.p0')
+        reading, near, data = _WORD(0), _WORD(3), _WORD(1)
         for place in _places(context, builder, tile, signature.args[1], *args[1:]):
-            builder.call(fetch, [builder.bitcast(place, byte), word(0), word(3), word(1)])
+            byte = builder.bitcast(place, ir.IntType(8).as_pointer())
+            _call(builder, 'llvm.prefetch.p0', ir.VoidType(), byte, reading, near, data)
     return types.void(tile, array, types.int64, types.int64), build
 
-def _comparison(sign):
-    "An operation that takes the numbers of x where a is larger than (or equal to) b, and those of y elsewhere"
-    def choose(typing, a, b, x, y):
-        def build(context, builder, signature, args):
-            rows = zip(*(_rows_of(builder, tile) for tile in args))
-            return _tile_of(builder, [builder.select(builder.fcmp_ordered(sign, a, b), x, y) for a, b, x, y in rows])
-        return x(a, b, x, y), build
-    return intrinsic(choose)
-
-_where_larger, _where_equal = _comparison('>'), _comparison('==')
-
-# %% ../../nbs/api/11c_tiles.ipynb #11cc0015
+# %% ../../nbs/api/11c_tiles.ipynb #11cc0027
 def tile_pixels() -> int: # at most
     "How many pixels of 16 images fit into this processor's registers"
     return 16 if binding.get_host_cpu_features().get('avx512f') else 7
 
+# %% ../../nbs/api/11c_tiles.ipynb #11cc0015
 _PIXEL = (0,) # as many rows, and as many columns, as a tile of one pixel has
 
 @njit(inline='always')
@@ -155,14 +173,15 @@ def _get(array, first): return _load(_PIXEL, _PIXEL, array, first, 0)
 def _put(pixel, array, first): _store(pixel, array, first, 0)
 
 @njit(inline='always')
-def _number(value): return _fill(_PIXEL, _PIXEL, np.float32(value))
+def _number(value): return _fill(_PIXEL, _PIXEL, value)
 
 @njit(inline='always')
-def _add(pixel, array, first): _put(_multiply_add(np.float32(1), _get(array, first), pixel), array, first)
+def _add(pixel, array, first): _put(_multiply_add(1, _get(array, first), pixel), array, first)
 
 @njit(inline='always')
-def _clamp(tile, low, high):
-    "Every number of a tile, at least `low` and at most `high`; nan stays nan"
+def _clamp(tile, bounds):
+    "Every number of a tile, at least the first bound and at most the second; nan stays nan"
+    low, high = _like(tile, bounds[0]), _like(tile, bounds[1])
     tile = _where_larger(low, tile, low, tile)
     return _where_larger(tile, high, high, tile)
 

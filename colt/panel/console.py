@@ -58,7 +58,7 @@ def costs_table(
     so_far, to_come = zip(*budget(records, recipe, followed).values())
     title = f'up to cycle {records[-1].cycle}' if records else 'so far'
     row = _UNKNOWN if None in to_come else _COST
-    return _COSTS.format(_COST.format(title, *so_far), row.format('to the end, about', *to_come))
+    return _COSTS.format(_COST.format(title, *so_far), row.format('still to come, about', *to_come))
 
 # %% ../../nbs/api/25f_console.ipynb #c04870fc
 _COPY = '''<details><summary>as {}</summary><pre tabindex="0">{}</pre>\

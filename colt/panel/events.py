@@ -65,6 +65,7 @@ def _add_losses(view, progress):
 
 def _show_answers(view, progress):
     "What the network says about a few images: after the last epoch, and before as often as the timers allow"
+    if view.session.workers > 1: return # the networks are in other processes
     partitions = {partition.name: partition for partition in view.session.plan().partitions}
     name = progress.partition
     if name not in partitions: return
@@ -75,10 +76,19 @@ def _show_answers(view, progress):
         view.answers[name] = images, answers(view.session, name, images)
         view.console.preview.value = answer_rows({n: view.answers[n] for n in partitions if n in view.answers})
 
+def _at_work(view, progress):
+    "The last batch of each training that is at work beside this one, and this one, by name"
+    names = [partition.name for partition in view.session.plan().partitions] # else a ticket or a control is trained
+    def is_beside(other):
+        is_done = other.doing == 'test' and other.step == other.steps
+        return not is_done and (other.partition in names) == (progress.partition in names)
+    beside = {name: other for name, other in view.at_work.items() if is_beside(other)}
+    return beside | {progress.partition: progress}
+
 def _show_batch(view:View, progress:Progress):
     "Update text and losses, as often as the timers allow"
-    timers, is_first = view.timers, view.progress is None
-    view.progress = progress
+    timers, is_first = view.timers, not view.at_work
+    view.at_work = _at_work(view, progress)
     if is_first: return view.draw()
     if not timers.due('text'): return
     with timers.limit('text', .005, .2): view.console.status.value = status(view)

@@ -62,15 +62,15 @@ def _usual(data, net, head):
     if net is not None: return own_recipe(net, len(images.classes), name, head, images.shape), images
     return replace(usual, dataset=name, partition=min(usual.partition, len(images.classes))), images
 
-def _open(start, out, data, net, head) -> Session:
+def _open(start, out, data, net, head, workers=1) -> Session:
     "The session of some settings, or of a run on disk; raise `TypeError` for arguments of a wrong type"
     _check_types(start=start, net=net)
     if isinstance(start, str|Path): start = RunFolder(start)
     if isinstance(start, RunFolder):
         recipe = start.recipe
-        return Session(recipe, start, start.path.parent, _images(data, recipe), net, head)
+        return Session(recipe, start, start.path.parent, _images(data, recipe), net, head, workers)
     recipe, images = _usual(data, net, head) if start is None else (start, _images(data, start))
-    return Session(_named(recipe, images, net), None, Path(out), images, net, head)
+    return Session(_named(recipe, images, net), None, Path(out), images, net, head, workers)
 
 def _has_own(session):
     "Whether images or network are the user's own"
@@ -94,7 +94,7 @@ def _start(lab:'Controls', work, once):
     lab.console.show_notice('')
     if not lab.worker.busy:
         lab.worker.work = work
-        lab.curves, lab.answers, lab.progress = {}, {}, None # without those of a discarded cycle
+        lab.curves, lab.answers, lab.at_work = {}, {}, {} # without those of a discarded cycle
         lab.console.status.value = 'starting …'
     lab.worker.start(once)
     set_buttons(lab)
@@ -239,8 +239,9 @@ class Lab(TicketControls):
         data:Any='data', # folder of the data sets; or your own images, as `find_ticket` takes them
         net:Source|None=None, # yours: a function from the number of outputs to a network, or a network
         head:str|None=None, # name of its last linear or convolutional layer; by default, it is found
+        workers:int=1, # how many networks of a cycle are trained at the same time, each in a process of its own
     ):
-        session = _open(start, out, data, net, head)
+        session = _open(start, out, data, net, head, workers)
         form = Form(session.recipe, partial(show_settings, self), _has_own(session))
         super().__init__(session, form, Worker(session.work, partial(handle, self)))
         methods = (

@@ -8,6 +8,7 @@ __all__ = ['size_of', 'RunFinder', 'Session', 'hints', 'as_text', 'next_seed', '
 
 # %% ../../nbs/api/25b_session.ipynb #06e48b67
 from collections.abc import Callable, Generator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from torch import nn
 from ..cycle import everything
 from ..data import DATASETS, SIZES, Dataset, Images, to_download
 from ..engines.dense import main_output, to_input
+from ..executors import processes
 from ..models import ARCHITECTURES, create
 from ..own_network import OwnNetwork, Source, own_network
 from .outlook import as_code, as_command, outlook
@@ -30,6 +32,7 @@ from ..rewind import rewind_, snapshot
 from ..runs import execute, create_run, evaluate_ticket, resume_run
 from ..schedule import Ending, outputs_of, prunable_of
 from ..sensitivity import Sensitivity, sensitivity
+from ..threads import choose_threads, step_work
 
 # %% ../../nbs/api/25b_session.ipynb #70fbb34c
 def _missing(recipe, data, net):
@@ -106,6 +109,7 @@ class RunFinder:
     data: str|Path|Dataset = 'data' # folder of the data sets, or your own images
     net: Source|None = None # your own, its weights are θ0; or a function from the number of outputs to one
     head: str|None = None # name of its last linear or convolutional layer; by default, it is found
+    workers: int = 1 # how many networks of a cycle are trained at the same time, 1 or more
 
     def __post_init__(self):
         self._opened_id = self.recipe.id # kept, since the folder may be deleted later
@@ -154,6 +158,7 @@ class RunFinder:
 class Session(RunFinder):
     "The settings of a run, its folder, and what trains it"
     def __post_init__(self):
+        if self.workers < 1: raise ValueError(f'workers {self.workers}: it must be a whole number of 1 or more')
         super().__post_init__()
         self._plans: dict[Any, Plan] = {} # the last one
         self._checked: Any = None # the plan and folder that were compared last
@@ -171,16 +176,20 @@ class Session(RunFinder):
         planned, path = self.plan(), self.folder.path
         if self.folder.exists():
             if self._checked != (id(planned), path): resume_run(planned, path)
-        else: create_run(planned, path)
+        else:
+            work = step_work(planned.net, planned.dataset.shape, planned.recipe.batch_size)
+            create_run(planned, path, choose_threads(work, trainings=self.workers))
         self._checked = id(planned), path
         self.records = self.folder.records() # another lab may have added some
         return planned
 
     def work(self, report:Callable) -> Generator[Record]: # `report` is called after every batch
         "Begin or continue the run; yield the record of each cycle"
-        for record in execute(self._open(), self.folder, report, keep=True):
-            self.records = [*self.records, record]
-            yield record
+        planned = self._open()
+        with processes(self.workers) if self.workers > 1 else nullcontext() as train:
+            for record in execute(planned, self.folder, report, keep=True, train=train):
+                self.records = [*self.records, record]
+                yield record
 
     def evaluate(self, n:int, report:Callable) -> Generator[Record]: # `report` is called after every batch
         "Train the ticket of cycle `n` on the whole task; yield that cycle's record with the accuracy"

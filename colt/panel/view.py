@@ -52,7 +52,7 @@ def status(view:'View') -> str: # HTML
     "Where the training is, or the results of the selected cycle; both, if an earlier cycle is selected meanwhile"
     results = record_text(view.record) if view.record else 'Nothing is trained yet. Step trains for one cycle.'
     if not view.worker.busy: return results
-    now = progress_text(view.progress) if view.progress else 'starting …'
+    now = '<br>'.join(map(progress_text, view.at_work.values())) or 'starting …'
     return now if view.shows_training else f'{now}<br>{results}'
 
 def set_buttons(view:'View'):
@@ -160,7 +160,6 @@ class Selection:
 class View(Selection):
     "What is seen of a run: fields, buttons, text and a figure"
     problem = '' # why no cycle can be trained
-    progress: Progress|None = None # the last batch of the training
     output: Any = None # the static output below the panel, if it is shown
 
     def __init__(self, session:Session, form:Form, worker:Worker):
@@ -168,6 +167,7 @@ class View(Selection):
         self.form, self.live = form, LiveFigure()
         self.timers, self.lock = Timers(), threading.RLock()
         self.curves: dict[str, Curve] = {} # partition name -> losses of the training
+        self.at_work: dict[str, Progress] = {} # the same -> last batch, of each training that is at work
         self.answers: dict[str, Any] = {} # partition name -> validation images, and what its network says
         self.box = _box(self)
         _connect(self)

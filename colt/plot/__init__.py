@@ -21,6 +21,7 @@ from .report import CONFIG as CONFIG
 from .report import save_comparison, save_page, save_report
 
 _all_ = [
-    'budget', 'in_danger', 'lines', 'accuracy_traces', 'agreement_traces', 'overlap_traces', 'run_figure',
-    'survival_map', 'vote_traces', 'filter_map', 'magnitude_traces', 'curves_of', 'cycle_figure', 'loss_traces',
-    'animate_run', 'compare_figure', 'card_of', 'save_comparison', 'save_page', 'save_report']
+    'budget', 'in_danger', 'lines', 'accuracy_traces', 'agreement_traces', 'overlap_traces',
+    'run_figure', 'survival_map', 'vote_traces', 'filter_map', 'magnitude_traces',
+    'curves_of', 'cycle_figure', 'loss_traces', 'animate_run', 'compare_figure',
+    'card_of', 'save_comparison', 'save_page', 'save_report']

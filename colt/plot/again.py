@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .verdict import joined
+from ..compare.replicates import source_of
 from ..records import Record, RunFolder, ending_of
 from ..wording import changed_settings, command, given_settings, usual_recipe, with_targets
 
@@ -20,13 +21,13 @@ def command_of(
     run:RunFolder,
 ) -> str: # for a shell; empty if there is none
     "The command that makes a run again"
-    recipe, out = run.recipe, run.path.resolve().parent
+    recipe = run.recipe
     place = dict(device=recipe.device, threads=run.threads)
     if run.transfer: return _transfer_command(run, recipe, place)
     flags: tuple[str, ...]
     if recipe.match:
         from colt.resume import matched # imports the engines, which figures don't need
-        try: base, _ = matched(out, recipe.match, {})
+        try: base, _ = matched(run.out, recipe.match, {})
         except ValueError: return '' # the run that it follows is not here
         given = {name: value for name, (value, _) in changed_settings(recipe, base).items()}
         flags = '--match', recipe.match
@@ -38,9 +39,7 @@ def command_of(
 # %% ../../nbs/api/24l_again.ipynb #ed36a929
 def _transfer_command(run, recipe, place):
     "The same for a transfer"
-    about, out = run.transfer, run.path.resolve().parent
-    places = about['from'], out/Path(about['from']).name
-    source = next((folder for folder in map(RunFolder, places) if folder.exists()), None)
+    about, source = run.transfer, source_of(run)
     if source is None or usual_recipe(recipe) is None: return ''
     from colt.resume import transfer_recipe # as above
     asked: dict[str, Any] = {}
@@ -48,12 +47,14 @@ def _transfer_command(run, recipe, place):
     if usual.optimizer != recipe.optimizer:
         asked = {'optimizer': recipe.optimizer}
         usual = transfer_recipe(source.recipe, recipe.dataset, asked)
-    chosen = dict(dataset2=recipe.dataset, part1=about['part1'] or 'full', part2=about['part2'], adapt=about['adapt'])
+    chosen = {'dataset2': recipe.dataset, 'part1': about['part1'] or 'full'}
+    chosen |= {name: about[name] for name in ('part2', 'adapt')}
     if about['cycles'] != list(range(len(source.records()))):
         if len(about['cycles']) > 1: return ''
         chosen['cycle'], = about['cycles']
     given = {name: value for name, (value, _) in changed_settings(recipe, usual).items()}
-    return command('colt-transfer', '--from', Path(about['from']).name, **chosen | asked | given | place)
+    flags = chosen | asked | given | place
+    return command('colt-transfer', '--from', Path(about['from']).name, **flags)
 
 # %% ../../nbs/api/24l_again.ipynb #24f00019
 class Notice(NamedTuple):
@@ -63,22 +64,24 @@ class Notice(NamedTuple):
 
 def _place(run):
     "The flags that say where the runs are, if it is not `runs`"
-    out = run.path.resolve().parent.name
+    out = run.out.name
     return [] if out == 'runs' else ['--out', out]
 
 # %% ../../nbs/api/24l_again.ipynb #30dc4f15
 def _match_of(run):
     "The sparsities that a run follows"
-    leader = RunFolder(run.path.resolve().parent/run.recipe.match)
+    leader = RunFolder(run.out/run.recipe.match)
     return leader.layers() if run.recipe.match and leader.exists() else []
 
+# %% ../../nbs/api/24l_again.ipynb #808d512d
 def _ending(run, records):
     "How a run ended: a notice, or None if it came to its end"
-    resume = ['--resume', '--name', run.path.resolve().name, *_place(run)]
+    resume = ['--resume', '--name', run.name, *_place(run)]
     if run.transfer:
         done, wanted = len(records), len(run.transfer['cycles'])
         if done == wanted: return None
-        return Notice(f'Not finished: {done} of {wanted} tickets are trained.', command('colt-transfer', *resume))
+        further = command('colt-transfer', *resume)
+        return Notice(f'Not finished: {done} of {wanted} tickets are trained.', further)
     ending = ending_of(records, run.recipe, _match_of(run))
     if ending is None:
         further = command('colt-prune', *resume) if usual_recipe(run.recipe) else ''
@@ -112,10 +115,10 @@ def notices_of(
             text = 'The dense network was not trained on this. A transfer of cycle 0 trains it, with the same settings.'
             found.append(Notice(text, _dense_command(run)))
     else:
-        lacking = [r for r in dict.fromkeys((0, len(records) - 1)) if not records[r].ticket]
+        lacking = [n for n in sorted({0, len(records) - 1}) if not records[n].ticket]
         if lacking:
             names = joined(['the dense network' if not n else f'the ticket of cycle {n}' for n in lacking])
             levels = ','.join(_level(records[n]) for n in lacking)
-            fill = command('colt-compare', run.path.resolve().name, '--fill', '--at', levels, *_place(run))
+            fill = command('colt-compare', run.name, '--fill', '--at', levels, *_place(run))
             found.append(Notice(f'Not evaluated on all classes: {names}.', fill if usual_recipe(run.recipe) else ''))
     return [notice for notice in found if notice]

@@ -27,33 +27,37 @@ class Fact(NamedTuple):
 # %% ../../nbs/api/24m_card.ipynb #5569d406
 def _size_of(path): return file_size(path.stat().st_size)
 
+# %% ../../nbs/api/24m_card.ipynb #4ef4b13a
 def _found(run, records):
     "What was found"
     first, last = records[0], records[-1]
     kept, total = sum(last.unpruned.values()), sum(first.unpruned.values())
-    of_all = f'{kept:,} of {total:,} prunable weights are kept' if total and not first.sparsity else ''
-    facts = [Fact('sparsity', percent(last.sparsity), of_all), Fact('pruning rounds', str(last.cycle))]
+    of_all = ''
+    if total and not first.sparsity: of_all = f'{kept:,} of {total:,} prunable weights are kept'
+    yield Fact('sparsity', percent(last.sparsity), of_all)
+    yield Fact('pruning rounds', str(last.cycle))
     if last.prune_rate is not None:
-        facts.append(Fact('prune rate', f'{last.prune_rate:.2f} %', 'of all weights, prunable or not'))
+        yield Fact('prune rate', f'{last.prune_rate:.2f} %', 'of all weights, prunable or not')
     ticket, dense = run.file('tickets', last.cycle), run.path/'init.safetensors'
     if last.sparsity and ticket.is_file() and dense.is_file():
-        facts.append(Fact('file of the ticket', _size_of(ticket), f'dense: {_size_of(dense)}'))
-    if last.agreement:
-        facts.append(Fact('mask overlap', f'{last.agreement.all:.3f}', f'{last.agreement.chance:.3f} by chance'))
-    return facts
+        yield Fact('file of the ticket', _size_of(ticket), f'dense: {_size_of(dense)}')
+    overlap = last.agreement
+    if overlap:
+        yield Fact('mask overlap', f'{overlap.all:.3f}',
+                   f'{overlap.chance:.3f} by chance; the votes of cycle {last.cycle}')
 
 # %% ../../nbs/api/24m_card.ipynb #5735f129
 def _cost(run, records):
     "What the trainings cost"
-    last, dense = records[-1], sum(partition.samples for partition in records[0].partitions)
+    seen = records[-1].samples_seen
     networks = sum(len(r.partitions) for r in records)
-    trainings = f"by {count_of(networks, 'training')} in {count_of(len(records), 'cycle')}"
-    facts = [Fact('images seen', f'{last.samples_seen:,}', trainings),
-             Fact('time', duration(last.seconds), 'training and validation')]
-    if run.transfer or len(records) < 2 or not last.samples_seen: return facts
-    share = 1 - dense/last.samples_seen
-    note = f'of the images; together {last.samples_seen/dense:.1f} times those of cycle 0, the dense training'
-    return [*facts, Fact('ticket finding', f'{100*share:.0f} %', note)]
+    trainings = f"by {count_of(networks, 'training')} in {count_of(len(records), 'cycle')}, without evaluations"
+    yield Fact('images seen', f'{seen:,}', trainings)
+    yield Fact('time', duration(records[-1].seconds), 'training and validation')
+    if run.transfer or len(records) < 2 or not seen: return
+    dense = sum(partition.samples for partition in records[0].partitions)
+    times = f'the rest is cycle 0, the dense training; together {seen/dense:.1f} times that'
+    yield Fact('ticket finding', f'{100*(1 - dense/seen):.0f} %', f'of the images; {times}')
 
 # %% ../../nbs/api/24m_card.ipynb #24f0001f
 @dataclass(frozen=True)
@@ -77,9 +81,12 @@ def _title(run):
     "What a run is about"
     recipe = run.recipe
     if run.transfer:
-        return f"Tickets of {Path(run.transfer['from']).name} on classes {run.transfer['part2']} of {recipe.dataset}"
-    return f"{'IMP' if recipe.partition == 1 else 'COLT'} ticket of {recipe.arch} on {recipe.dataset}"
+        source, classes = Path(run.transfer['from']).name, run.transfer['part2']
+        return f'Tickets of {source} on classes {classes} of {recipe.dataset}'
+    method = 'IMP' if recipe.partition == 1 else 'COLT'
+    return f'{method} ticket of {recipe.arch} on {recipe.dataset}'
 
+# %% ../../nbs/api/24m_card.ipynb #f80116a3
 def _verdict(records, measured):
     "What the accuracies say; of an earlier cycle, if the last ticket was not evaluated"
     last = records[-1]
@@ -95,13 +102,15 @@ _TESTS = { # paired or not -> in words
 
 def _test_words(measured, images):
     "How the accuracies were compared"
-    if not images: return 'The run does not say how many test images there were, so the differences have no test.'
-    compared = sum(bool(m.against) for m in measured)
-    if not compared: return f'Intervals: Wilson, 95\u00a0%, over {images:,} test images.'
-    tests = [words for paired, words in _TESTS.items() if any(m.against and m.is_paired == paired for m in measured)]
-    many = f', without a correction for {compared} comparisons' if compared > 1 else ''
-    return (f"Intervals: Wilson, 95\u00a0%, over {images:,} test images. Differences: "
-            f'{joined(tests)}, at 5\u00a0%{many}. One run proves little: another seed may give the opposite.')
+    if not images:
+        return 'The run does not say how many test images there were, so the differences have no test.'
+    intervals = f'Intervals: Wilson, 95\u00a0%, over {images:,} test images.'
+    compared = [m.is_paired for m in measured if m.against]
+    if not compared: return intervals
+    tests = joined([words for paired, words in _TESTS.items() if paired in compared])
+    many = f', without a correction for {len(compared)} comparisons' if len(compared) > 1 else ''
+    return (f'{intervals} Differences: {tests}, at 5\u00a0%{many}. '
+            'One run proves little: another seed may give the opposite.')
 
 # %% ../../nbs/api/24m_card.ipynb #24f00025
 _VERSIONS = 'colt', 'torch', 'python', 'machine', 'threads'
@@ -113,9 +122,11 @@ def _facts(run):
     found = {name: text for name, text in about['versions'].items() if name in _VERSIONS}
     shape = '×'.join(map(str, data.get('shape', ())))
     images = f"{recipe.dataset}, {len(data['classes'])} classes, images of {shape}"
-    found |= {'recipe': recipe.id, 'data': images, 'fingerprint': str(data['fingerprint'])}
+    found |= {'seed': str(recipe.seed), 'recipe': recipe.id, 'data': images, 'fingerprint': str(data['fingerprint'])}
     if data.get('test_images'): found['test images'] = f"{data['test_images']:,}"
-    if about['not_pruned']: found['not pruned'] = about['not_pruned'].removeprefix('not pruned: ')
+    if about['not_pruned']:
+        unpruned = about['not_pruned'].removeprefix('not pruned: ')
+        found['not pruned'] = unpruned.replace(' %', '\u00a0%')
     return found
 
 # %% ../../nbs/api/24m_card.ipynb #5f025c55
@@ -125,20 +136,20 @@ def card_of(
     "The card of a run; raise `ValueError` for a run without a finished cycle"
     if not isinstance(run, RunFolder): run = RunFolder(run)
     records, recipe = lines(run, 1), run.recipe
-    images = run.about()['data'].get('test_images')
+    images = run.test_images
     answers = {record.cycle: correct_images(run, record) for record in records}
     measured = measured_in(records, images, answers)
     changed = changed_settings(recipe, usual_recipe(recipe) or Recipe())
     evaluated = next((r for r in reversed(records) if r.ticket), None)
     return Card(
         title=_title(run),
-        run=run.path.resolve().name,
+        run=run.name,
         verdict=_verdict(records, measured),
         test=_test_words(measured, images) if measured else '',
         ticket=f'cycle {evaluated.cycle}, {percent(evaluated.sparsity)} sparse' if evaluated else '',
-        found=_found(run, records),
+        found=list(_found(run, records)),
         measured=measured,
-        cost=_cost(run, records),
+        cost=list(_cost(run, records)),
         notices=notices_of(run, records),
         settings={name: (shown(here), shown(default)) for name, (here, default) in changed.items()},
         command=command_of(run),

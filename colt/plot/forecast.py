@@ -6,11 +6,11 @@
 __all__ = ['Run', 'lines', 'in_danger', 'warning', 'budget']
 
 # %% ../../nbs/api/24b_forecast.ipynb #e8d37264
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import ceil, inf, log
 from pathlib import Path
 
-from ..mask import is_bias
+from ..mask import Shares, is_bias
 from .style import short_name
 from ..recipe import Recipe
 from ..records import Record, RunFolder, collapse_of, ending_of, record_of
@@ -23,7 +23,7 @@ def lines(
     run:Run, # a folder or its path, records, or cycles
     least:int=0, # how many records there must be
 ) -> list[Record]:
-    "The records of a run; raise `ValueError` for a path without a run, or if there are fewer than `least`"
+    "The records of a run; raise `ValueError` for a path without a run, or fewer than `least`"
     if isinstance(run, str|Path): run = RunFolder(run)
     if isinstance(run, RunFolder):
         run.about() # raises `ValueError` without a `recipe.json`
@@ -32,7 +32,8 @@ def lines(
     for one in run:
         before = found[-1].spent if found else (0, 0.)
         found.append(record_of(one, before=before) if isinstance(one, Cycle) else one)
-    if len(found) < least: raise ValueError('there is no finished cycle to draw yet; take a step first')
+    if len(found) < least:
+        raise ValueError('there is no finished cycle to draw yet; take a step first')
     return found
 
 # %% ../../nbs/api/24b_forecast.ipynb #3a86e1f5
@@ -45,8 +46,8 @@ def _cycles_to_one_weight(unpruned, kept):
 def in_danger(
     record:Record,
     within:float=3, # cycles
-) -> dict[str, float]: # parameter name -> cycles until one weight is left; 0 if the next mask keeps none or one
-    "The layers that come down to one weight soon, if every cycle keeps the same share of them as this one"
+) -> dict[str, float]: # parameter name -> cycles until one weight is left; 0 if the next mask keeps less
+    "The layers that come down to one weight soon, if every cycle keeps the same share as this one"
     found = {}
     unpruned = record.unpruned
     for name, kept in (record.kept or {}).items():
@@ -62,8 +63,9 @@ def warning(
     if not records: return ''
     ending = collapse_of(records[-1])
     if ending: return f'⚠ {ending}'
-    nearest = sorted(in_danger(records[-1]).items(), key=lambda layer: layer[1])[:2]
-    texts = [f'{short_name(name)} in {cycles:.1f} cycles' for name, cycles in nearest]
+    layers = in_danger(records[-1])
+    nearest = sorted(layers, key=lambda name: layers[name])[:2]
+    texts = [f'{short_name(name)} in {layers[name]:.1f} cycles' for name in nearest]
     return f'⚠ nearly empty: {", ".join(texts)}' if texts else ''
 
 # %% ../../nbs/api/24b_forecast.ipynb #3772b272
@@ -74,7 +76,8 @@ def _cycles_left(records, recipe, match):
     limits = []
     if recipe.max_cycles is not None: limits.append(recipe.max_cycles - last.cycle)
     if match: limits.append(len(match) - 1 - last.cycle)
-    kept, unpruned = sum((last.kept or {}).values()), sum(last.unpruned.values())
+    kept = sum((last.kept or {}).values())
+    unpruned = sum(last.unpruned.values())
     if recipe.sparsity is not None and 0 < kept < unpruned:
         reduction = (1 - last.sparsity)/(1 - recipe.sparsity)
         cycles = log(reduction)/log(unpruned/kept)
@@ -85,8 +88,8 @@ def _cycles_left(records, recipe, match):
 def budget(
     records:list[Record],
     recipe:Recipe, # its targets say when the run is over
-    match:Sequence[Mapping[str, float]]=(), # layer -> sparsity, for each cycle of the run that this one is matched to
-) -> dict[str, tuple[float, float|None]]: # cycles, epochs, images, seconds: so far, and to come (None if unknown)
+    match:Sequence[Shares]=(), # as `RunFolder.layers` of the run that this one is matched to
+) -> dict[str, tuple[float, float|None]]: # cycles, epochs, images, seconds: so far; to come, if it is known
     "What a run has cost, and what it will cost if every cycle to come is like the last one"
     if not records: return dict.fromkeys(('cycles', 'epochs', 'images', 'seconds'), (0, None))
     last, left = records[-1], _cycles_left(records, recipe, match)
@@ -95,6 +98,10 @@ def budget(
         'epochs': (_total(records, 'epochs'), _total([last], 'epochs')),
         'images': (last.samples_seen, _total([last], 'samples')),
         'seconds': (last.seconds, _total([last], 'seconds'))}
-    return {name: (spent, None if left is None else left*each) for name, (spent, each) in costs.items()}
+    if left is None: return {name: (spent, None) for name, (spent, _) in costs.items()}
+    return {name: (spent, left*each) for name, (spent, each) in costs.items()}
 
-def _total(records, name): return sum(getattr(partition, name) for record in records for partition in record.partitions)
+# %% ../../nbs/api/24b_forecast.ipynb #30ab1741
+def _total(records, name):
+    "The sum over all trainings"
+    return sum(getattr(partition, name) for r in records for partition in r.partitions)

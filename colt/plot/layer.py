@@ -11,6 +11,7 @@ from math import prod
 import numpy as np
 import plotly.graph_objects as go
 
+from ..data import Shape
 from .style import ALL, COLORS, DASHES, GREY, NONE, SOME, partition_line, short_name
 from ..results import Cycle
 
@@ -27,32 +28,43 @@ def layer_name(
 
 def _flat(tensor): return tensor.numpy(force=True).ravel()
 
+# %% ../../nbs/api/24d_layer.ipynb #f86b8e08
 def _threshold(sizes, kept):
-    "Between the largest magnitude that was pruned and the smallest that was kept; None if all or none were kept"
+    "Between the largest pruned magnitude and the smallest kept one; None if all or none were kept"
     if kept.all() or not kept.any(): return None
     smallest, largest = sizes[kept].min(), sizes[~kept].max()
     return (smallest + largest)/2
 
 # %% ../../nbs/api/24d_layer.ipynb #ab9cf7b9
-_HOVER = '%{y:,} weights of |w| %{x:.4f} to %{customdata[0]:.4f}; at θ0 their mean was %{customdata[1]:.4f}'
+_HOVER = ('%{y:,} weights of |w| %{x:.4f} to %{customdata[0]:.4f}; '
+          'at θ0 their mean was %{customdata[1]:.4f}')
 
 def _histogram(sizes, initial_sizes, edges, name, **line):
     "How many magnitudes lie between two edges, and the mean magnitude of these weights at θ0"
     bins = len(edges) - 1
     place = np.digitize(sizes, edges[:-1]) - 1
     counts = np.bincount(place, minlength=bins)
-    means = np.bincount(place, initial_sizes, bins)/np.maximum(1, counts)
+    sums = np.bincount(place, initial_sizes, bins)
+    means = sums/np.maximum(1, counts)
     return go.Scatter(
         x=edges[:-1], y=counts, name=name, showlegend=False,
         mode='lines', line=line, line_shape='hv',
         customdata=np.stack([edges[1:], means], 1), hovertemplate=_HOVER)
+
+# %% ../../nbs/api/24d_layer.ipynb #d644a073
+def _threshold_trace(limit, curve, dash):
+    "A vertical line as high as the curve whose threshold it is"
+    return go.Scatter(
+        x=[limit, limit], y=[0, int(max(curve.y))], name=f'{curve.name}: threshold',
+        mode='lines', line=dict(color=curve.line.color, width=1.5, dash=dash),
+        hovertemplate='weights below %{x:.4f} were pruned', showlegend=False)
 
 # %% ../../nbs/api/24d_layer.ipynb #8ca7edec
 def magnitude_traces(
     cycle:Cycle, # without trained weights, only θ0 is drawn
     layer:str, # parameter name
 ) -> list[go.Scatter]: # θ0, and for each partition a curve and its threshold
-    "The magnitudes of a layer's unpruned weights at θ0 and after each training, and the threshold of each vote"
+    "Magnitudes of a layer's unpruned weights at θ0 and after each training; the threshold of each vote"
     layer = layer_name(cycle, layer)
     unpruned = _flat(cycle.mask[layer])
     def magnitudes(weights): return np.abs(_flat(weights[layer])[unpruned])
@@ -64,13 +76,11 @@ def magnitude_traces(
     for i, sizes in enumerate(trained):
         name = f'partition {cycle.runs[i].partition}'
         curve = _histogram(sizes, initial, edges, name, **partition_line(i))
-        limit = _threshold(sizes, _flat(cycle.votes[i][layer])[unpruned]) if cycle.votes else None
-        threshold = go.Scatter(
-            x=[limit, limit], y=[0, int(max(curve.y))],
-            name=f'{name}: threshold', showlegend=False, hovertemplate='weights below %{x:.4f} were pruned',
-            mode='lines', line_color=curve.line.color, line_width=1.5,
-            line_dash=DASHES[i % 4]) # two thresholds at one place are both seen
-        traces += [curve, threshold]
+        traces.append(curve)
+        limit = None
+        if cycle.votes: limit = _threshold(sizes, _flat(cycle.votes[i][layer])[unpruned])
+        dash = DASHES[i % 4] # two thresholds at one place are both seen
+        traces.append(_threshold_trace(limit, curve, dash))
     return traces
 
 # %% ../../nbs/api/24d_layer.ipynb #f771cdb4
@@ -81,6 +91,7 @@ def _columns(n, height, width):
         return min(4.6/(columns*width), 1/(rows*height))
     return max(range(1, n + 1), key=scale)
 
+# %% ../../nbs/api/24d_layer.ipynb #640bd17d
 def _tile_shape(inputs, image):
     "Height and width of a tile, for a layer whose outputs each have weights of the shape `inputs`"
     size = prod(inputs)
@@ -91,7 +102,7 @@ def _tile_shape(inputs, image):
 
 # %% ../../nbs/api/24d_layer.ipynb #f771cdb6
 def _tiles(shape, image, most):
-    "The index of the weight in each cell of the map, -1 for gaps; how many tiles are shown, and how many there are"
+    "The index of the weight in each cell of the map, -1 for gaps; how many tiles are shown; how many there are"
     outputs, *inputs = shape if len(shape) > 1 else (1, *shape)
     height, width = _tile_shape(inputs, image)
     per_output = prod(inputs)//(height*width)
@@ -101,8 +112,10 @@ def _tiles(shape, image, most):
     columns = _columns(min(outputs*per_output, room), *cell)
     used = min(per_output, columns) # tiles shown of each output
     columns -= columns % used # a row has whole outputs, or the beginning of one
-    indices = np.arange(prod(shape)).reshape(outputs, -1)[:, :used*height*width]
-    tiles = indices.reshape(-1, height, width)[:max(columns, room - room % columns)]
+    indices = np.arange(prod(shape)).reshape(outputs, -1)
+    tiles = indices[:, :used*height*width].reshape(-1, height, width)
+    full_rows = room - room % columns
+    tiles = tiles[:max(columns, full_rows)]
     padding = [(0, -len(tiles) % columns), (0, gap), (0, 1)]
     padded = np.pad(tiles, padding, constant_values=-1)
     rows = padded.reshape(-1, columns, *cell).transpose(0, 2, 1, 3)
@@ -115,47 +128,55 @@ def _who_kept(unpruned, votes, names):
     "A number for each weight, and what the numbers 0, 1, 2 ... mean: text -> colour"
     count = sum(votes, np.zeros(unpruned.shape, int))
     if not votes: return unpruned + count, {'pruned': _PRUNED, 'kept': ALL}
-    if len(votes) == 1: return unpruned + count, {'pruned before': _PRUNED, 'pruned': NONE, 'kept': ALL}
+    before = {'pruned before': _PRUNED}
+    if len(votes) == 1: return unpruned + count, before | {'pruned': NONE, 'kept': ALL}
     if len(votes) == 2:
-        number = unpruned + count + votes[1] # 2: only the first vote keeps the weight; 3: only the second does
         some = {f'only {name}': color for name, color in zip(names, COLORS)}
+        number = unpruned + count + votes[1] # 2: only the first keeps the weight; 3: only the second
     else:
-        number = unpruned + np.sign(count) + (count == len(votes))
         some = {'some kept': SOME}
-    return number, {'pruned before': _PRUNED, 'none kept': NONE, **some, 'all kept': ALL}
+        number = unpruned + np.sign(count) + (count == len(votes))
+    return number, before | {'none kept': NONE} | some | {'all kept': ALL}
 
 # %% ../../nbs/api/24d_layer.ipynb #1f6afae7
 def _steps(colors):
     "A colour scale with a step of the same length for each colour"
     scale = []
-    for i, color in enumerate(colors): scale += [[i/len(colors), color], [(i + 1)/len(colors), color]]
+    for i, color in enumerate(colors):
+        scale.append([i/len(colors), color])
+        scale.append([(i + 1)/len(colors), color])
     return scale
 
+# %% ../../nbs/api/24d_layer.ipynb #cf601d4f
 def _hover(names):
     "The text of a weight: which votes kept it, its value at θ0 and after each training"
     texts = ['%{text}', 'θ0: %{customdata[0]:.4f}']
-    for i, name in enumerate(names, 1): texts.append(f'after training on {name}: %{{customdata[{i}]:.4f}}')
+    for i, name in enumerate(names, 1):
+        texts.append(f'after training on {name}: %{{customdata[{i}]:.4f}}')
     return '<br>'.join(texts) + '<extra></extra>'
 
 # %% ../../nbs/api/24d_layer.ipynb #20569b38
-Image = tuple[int, int, int]|None # (c, h, w) of the images, for a layer that reads them
+Image = Shape|None # (c, h, w) of the images, for a layer that reads them
 
 def filter_map(
     cycle:Cycle,
     layer:str, # parameter name
     image:Image=None,
     most:int=8000, # cells of the map
-) -> go.Heatmap: # its `meta`: `shown` tiles, `of` that many, and `key`, the text and colour of each number
+) -> go.Heatmap: # its `meta`: `shown` tiles, `of` that many, and `key`: text and colour of each number
     "A layer's weights, each at its place, coloured by the votes that kept it"
     layer = layer_name(cycle, layer)
+    mask = cycle.mask[layer]
     votes = [_flat(vote[layer]) for vote in cycle.votes]
-    names = [run.partition for run in cycle.runs] or list(map(str, range(len(votes))))
-    number, key = _who_kept(_flat(cycle.mask[layer]), votes, names)
-    where, shown, of = _tiles(cycle.mask[layer].shape, image, most)
+    names = [run.partition for run in cycle.runs]
+    if not names: names = [str(i) for i in range(len(votes))]
+    number, key = _who_kept(_flat(mask), votes, names)
+    where, shown, of = _tiles(mask.shape, image, most)
     gap = where < 0
     texts = np.array([*key])[number]
     trained = [run.weights for run in cycle.runs if run.weights]
-    values = np.stack([_flat(weights[layer]) for weights in [cycle.init, *trained]], -1)
+    weights = [cycle.init, *trained]
+    values = np.stack([_flat(of_one[layer]) for of_one in weights], -1)
     return go.Heatmap(
         z=np.where(gap, None, number[where]), zmin=-.5, zmax=len(key) - .5,
         colorscale=_steps(key.values()), showscale=False,

@@ -12,6 +12,7 @@ from copy import deepcopy
 from functools import lru_cache
 from itertools import chain
 from math import ceil
+from statistics import fmean
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -55,7 +56,8 @@ def empty_page(
     "A figure of empty panels"
     fig = deepcopy(_empty_page(with_filters, len(layers)))
     longest = max(map(len, layers), default=0)
-    return fig.update_layout(margin_l=max(36, 12 + ceil(6.4*longest)))
+    room = 12 + ceil(6.4*longest)
+    return fig.update_layout(margin_l=max(36, room))
 
 # %% ../../nbs/api/24e_page.ipynb #78d52aa4
 def axes_number(
@@ -69,8 +71,9 @@ def axes_number(
 # %% ../../nbs/api/24e_page.ipynb #095b4760
 _ON_PAPER = {'xref': 'paper', 'yref': 'paper', 'showarrow': False}
 
-def _name(fig, panel): return f'{panel} {axes_number(fig, panel)}' # by which a page finds the panel's texts and axes
+def _name(fig, panel): return f'{panel} {axes_number(fig, panel)}' # by which a page finds the texts
 
+# %% ../../nbs/api/24e_page.ipynb #24e0e708
 def draw_panel(
     fig:go.Figure,
     panel:str, # one of `PANELS`
@@ -86,8 +89,9 @@ def draw_panel(
     fig.update_xaxes(x, row=row, col=col).update_yaxes(y, row=row, col=col)
     axes = fig.get_subplot(row, col)
     small = f'<span style="font-size:11px">{subtitle or " "}</span>'
+    text = f'<b>{title}</b><br>{small}'
     fig.add_annotation(
-        _ON_PAPER, name=_name(fig, panel), text=f'<b>{title}</b><br>{small}', font_size=13, align='left',
+        _ON_PAPER, name=_name(fig, panel), text=text, font_size=13, align='left',
         x=axes.xaxis.domain[0], y=axes.yaxis.domain[1], xanchor='left', yanchor='bottom', yshift=4)
 
 # %% ../../nbs/api/24e_page.ipynb #091e26e2
@@ -106,9 +110,10 @@ def add_placeholders(
     for panel, text in _PLACEHOLDERS.items():
         if panel in filled: continue
         axes = fig.get_subplot(*PANELS[panel])
-        x, y = (sum(axis.domain)/2 for axis in (axes.xaxis, axes.yaxis))
         fig.add_annotation(
-            _ON_PAPER, name=_name(fig, panel), text=text, x=x, y=y, xanchor='center', yanchor='middle', opacity=.6)
+            _ON_PAPER, name=_name(fig, panel), text=text, opacity=.6,
+            x=fmean(axes.xaxis.domain), xanchor='center',
+            y=fmean(axes.yaxis.domain), yanchor='middle')
 
 # %% ../../nbs/api/24e_page.ipynb #df55e2ee
 FIRST_ON_TOP = {'autorange': 'reversed', 'type': 'category'} # an axis of layers
@@ -130,7 +135,8 @@ def _draw_accuracy(fig, records, baselines):
     for name, color in colors.items():
         for trace in ticket_traces(baselines[name], place, ['ticket']):
             traces.append(trace.update(name=f'{name}: {trace.name}', line_color=color, line_dash='dot'))
-    for trace in traces: trace.hovertemplate = 'cycle %{customdata[0]}, %{customdata[1]:.2f} % sparse: %{y:.2f} %'
+    for trace in traces:
+        trace.hovertemplate = 'cycle %{customdata[0]}, %{customdata[1]:.2f} % sparse: %{y:.2f} %'
     others = {}
     if any(r.ticket for r in records): others['ticket'] = ALL
     if any(r.controls for r in records): others['controls'] = GREY

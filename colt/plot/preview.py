@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from io import BytesIO
 from math import log10
 
+import numpy as np
 import torch
 from fastcore.xml import FT
 from PIL import Image
 from torch import Tensor
 
 from ..data import Images
-from .style import short_name
+from .style import COLORS, short_name
 from .svg import as_text, tag
 
 # %% ../../nbs/api/24p_preview.ipynb #24p00007
@@ -33,63 +34,75 @@ def picture(
     address = f'data:image/png;base64,{b64encode(file.getvalue()).decode()}'
     return tag('img', src=address, alt=text, height=40, style='image-rendering: pixelated')
 
+# %% ../../nbs/api/24p_preview.ipynb #a1844cb4
 def samples(
     images:Images,
     most:int=6, # how many
 ) -> Images: # one of each class, as far as there are that many
     "A few images of different classes"
-    first = [int((images.y == label).nonzero()[0, 0]) for label in images.y.unique().tolist()]
-    x, y = next(iter(images.batches([torch.tensor(first[:most])]))) # decodes those of files
+    _, first = np.unique(images.y.cpu(), return_index=True)
+    order = torch.from_numpy(first[:most])
+    x, y = next(iter(images.batches([order]))) # decodes those of files
     return Images(x, y, images.classes)
 
 # %% ../../nbs/api/24p_preview.ipynb #24p00009
-_TILE = 'display:inline-block; margin:0 6px 0 0; text-align:center; font-size:11px; line-height:14px'
+_SMALL = 'font-size:11px; line-height:14px'
+_TILE = f'display:inline-block; margin:0 6px 0 0; text-align:center; {_SMALL}'
 
 def _tile(x, shown, below):
     return tag('span', picture(x, shown), tag('br'), below, style=_TILE)
 
+def _row(title, content): return tag('div', tag('b', title), *content, class_='colt-images')
+def _words(images): return [images.classes[y] for y in images.y.tolist()]
+
+# %% ../../nbs/api/24p_preview.ipynb #c7576052
 def image_rows(
     rows:Mapping[str, Images], # name of a partition -> a few of its images
 ) -> str: # HTML
     "Images with the names of their classes, a row for each partition"
     found = []
     for name, images in rows.items():
-        tiles = [_tile(x, images.classes[y], images.classes[y]) for x, y in zip(images.x, images.y.tolist())]
-        found.append(tag('div', tag('b', f'partition {name} '), *tiles, class_='colt-images'))
+        tiles = [_tile(x, word, word) for x, word in zip(images.x, _words(images))]
+        found.append(_row(f'partition {name} ', tiles))
     return as_text(*found)
 
+# %% ../../nbs/api/24p_preview.ipynb #d9fe5297
 def answer_rows(
-    rows:Mapping[str, tuple[Images, Sequence[int]]], # name of a partition -> images, and labels that are said
+    rows:Mapping[str, tuple[Images, Sequence[int]]], # name of a partition -> images, labels that are said
 ) -> str: # HTML
     "What each network says about a few validation images, right or wrong"
     found = []
     for name, (images, said) in rows.items():
-        tiles = []
+        tiles, right = [], 0
         for x, y, answer in zip(images.x, images.y.tolist(), said):
             word = images.classes[answer] if answer < len(images.classes) else '?'
-            tiles.append(_tile(x, images.classes[y], f"{word} {'✓' if answer == y else '✗'}"))
-        right = sum(y == answer for y, answer in zip(images.y.tolist(), said))
+            sign = '✓' if answer == y else '✗'
+            right += answer == y
+            tiles.append(_tile(x, images.classes[y], f'{word} {sign}'))
         verdict = tag('span', f'{right} of {len(said)} right', style='white-space:nowrap')
-        title = tag('b', f'network {name} says ')
-        found.append(tag('div', title, *tiles, verdict, class_='colt-images'))
+        found.append(_row(f'network {name} says ', [*tiles, verdict]))
     return as_text(*found)
 
 # %% ../../nbs/api/24p_preview.ipynb #24p0000c
+def _shape(weight): return '×'.join(map(str, weight.shape))
+
+# %% ../../nbs/api/24p_preview.ipynb #fee0e714
 def _layer(name, weight, count):
     "A bar for one of so many layers; its name and shape below, if there is room"
-    shape, is_named = '×'.join(map(str, weight.shape)), count <= 7
-    tall, wide = 10 + 8*log10(max(1, weight.numel())), 60 if is_named else max(2, min(60, 560//count - 3))
-    bar = tag('span', style=f'display:block; background:#4477aa; width:{wide}px; height:{tall:.0f}px')
-    below = [short_name(name), tag('br'), shape] if is_named else []
-    look = f'display:inline-block; vertical-align:bottom; margin:0 {18 if is_named else 3}px 4px 0; '
-    return tag('span', bar, *below, title=f'{short_name(name)}: {shape}, {weight.numel():,} weights',
-               style=f'{look}font-size:11px; line-height:14px')
+    label, shape, size = short_name(name), _shape(weight), weight.numel()
+    tall = 10 + 8*log10(max(1, size))
+    if count <= 7: wide, gap, below = 60, 18, [label, tag('br'), shape]
+    else: wide, gap, below = max(2, 560//count - 3), 3, []
+    bar = tag('span', style=f'display:block; background:{COLORS[0]}; width:{wide}px; height:{tall:.0f}px')
+    style = f'display:inline-block; vertical-align:bottom; margin:0 {gap}px 4px 0; {_SMALL}'
+    return tag('span', bar, *below, title=f'{label}: {shape}, {size:,} weights', style=style)
 
+# %% ../../nbs/api/24p_preview.ipynb #14f135fe
 def network_drawing(
     layers:Mapping[str, Tensor], # parameter name -> a tensor of its shape: a mask
 ) -> str: # HTML
     "The prunable layers of a network, from the images at the left to the head at the right"
-    words = ', '.join(f"{short_name(n)} {'×'.join(map(str, w.shape))}" for n, w in layers.items())
+    words = ', '.join(f'{short_name(n)} {_shape(w)}' for n, w in layers.items())
     bars = [_layer(name, weight, len(layers)) for name, weight in layers.items()]
     return as_text(tag('div', *bars, role='img', aria_label=f'layers: {words}'))
 
@@ -103,8 +116,10 @@ def scan_table(
     def cell(value):
         lost = min(1., max(0., (accuracy - value)/max(accuracy, 1e-9)))
         return tag('td', f'{100*value:.1f} %', style=f'background:rgba(170,51,119,{.6*lost:.2f})')
-    head = tag('tr', tag('th', 'layer'), *(tag('th', f'{100*share:g} % pruned') for share in shares))
-    rows = [tag('tr', tag('th', short_name(name)), *map(cell, values)) for name, values in layers.items()]
-    text = (f'Validation accuracy of the trained ticket ({100*accuracy:.1f} %) when one layer alone is pruned, '
-            'without training again')
-    return as_text(tag('table', tag('caption', text), head, *rows, class_='colt-scan'))
+    heads = ['layer'] + [f'{100*share:g} % pruned' for share in shares]
+    rows = [tag('tr', *(tag('th', head) for head in heads))]
+    for name, values in layers.items():
+        rows.append(tag('tr', tag('th', short_name(name)), *map(cell, values)))
+    text = (f'Validation accuracy of the trained ticket ({100*accuracy:.1f} %) '
+            'when one layer alone is pruned, without training again')
+    return as_text(tag('table', tag('caption', text), *rows, class_='colt-scan'))

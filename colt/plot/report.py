@@ -12,12 +12,14 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from ..compare import LEVELS, MIN_SEEDS, Replicates, differences, missing, format_missing, format_row, table
+from ..compare import LEVELS, Replicates, differences, missing, format_missing, format_row, table
 from ..files import write_whole
 from .card import Card, card_of
 from .charts import comparison_charts, run_charts
-from .pieces import (
-    accuracy_rows, command_line, facts_list, head_of, page, section, side_by_side, table_of, tiles, wide)
+from .comparison import has_interval, seeds_of
+from .pieces import accuracy_rows, command_line, document, facts_list, note, page, reading
+from .pieces import section, side_by_side, table_of, tiles, wide
+from .run import control_names
 from .svg import as_text, tag
 from .verdict import measured_over_seeds, verdict_in
 from ..records import Record, RunFolder
@@ -27,13 +29,13 @@ from ..wording import duration, percent
 WORDS = {
     'Partition': 'some of the classes with their images; one network is trained on each.',
     'Vote': 'which weights a trained network would keep: its largest ones.',
-    'Mask overlap': 'of the weights that any vote keeps, the share that all votes keep (Jaccard index); by chance: the '
-                    'same for votes that pick their weights at random.',
-    'Cycle': 'train on each partition, vote, keep what enough votes keep, and reset these weights to their initial '
-             'values. Cycle 0 is dense.',
+    'Mask overlap': 'of the weights that any vote keeps, the share that all votes keep (Jaccard index); '
+                    'by chance: the same for votes that pick their weights at random.',
+    'Cycle': 'train on each partition, vote, keep what enough votes keep, and reset these weights to '
+             'their initial values. Cycle 0 is dense.',
     'Ticket': 'the initial weights that are kept; it is evaluated by training it on all classes.',
-    'Sparsity': 'the share of the prunable weights that is pruned. The prune rate counts all weights, also those '
-                'that are never pruned.',
+    'Sparsity': 'the share of the prunable weights that is pruned. The prune rate counts all weights, '
+                'also those that are never pruned.',
     'Controls': 'trained like the ticket, with as many weights: the same mask on new initial weights '
                 '(reinitialised), the mask shuffled in each layer, or a random mask.'}
 
@@ -45,8 +47,9 @@ def _words():
 # %% ../../nbs/api/24o_report.ipynb #a749d32c
 def _hero(eyebrow, title, verdict, *more):
     "What is read first"
+    heading = [tag('p', eyebrow, class_='eyebrow'), tag('h1', title)]
     said = [tag('p', text, class_='verdict') for text in verdict]
-    return tag('header', tag('p', eyebrow, class_='eyebrow'), tag('h1', title), *said, *more, class_='card')
+    return tag('header', *heading, *said, *more, class_='card')
 
 # %% ../../nbs/api/24o_report.ipynb #ebe50c8b
 def _notices(card:Card):
@@ -60,9 +63,10 @@ def _again(card:Card):
 
 # %% ../../nbs/api/24o_report.ipynb #93b7693d
 def _settings(card:Card):
-    if not card.settings: return section('Settings', tag('p', 'All settings are the defaults.', class_='note'))
+    if not card.settings: return section('Settings', note('All settings are the defaults.'))
     rows = [(name, *values) for name, values in card.settings.items()]
-    return section('Settings that differ from the defaults', table_of(('setting', 'here', 'default'), rows))
+    table = table_of(('setting', 'here', 'default'), rows)
+    return section('Settings that differ from the defaults', table)
 
 # %% ../../nbs/api/24o_report.ipynb #ab000009
 def _cycle_row(record:Record):
@@ -70,29 +74,33 @@ def _cycle_row(record:Record):
     row = {'cycle': str(record.cycle), 'sparsity': percent(record.sparsity)}
     if record.ticket: row['ticket'] = percent(record.ticket.test_accuracy)
     row |= {name: percent(control.test_accuracy) for name, control in record.controls.items()}
-    if len(record.partitions) > 1: row |= {p.name: percent(p.test_accuracy) for p in record.partitions}
+    if len(record.partitions) > 1:
+        row |= {p.name: percent(p.test_accuracy) for p in record.partitions}
     overlap = record.agreement
     if overlap: row |= {'overlap': f'{overlap.all:.3f}', 'by chance': f'{overlap.chance:.3f}'}
     return row | {'images': f'{record.samples_seen:,}', 'time': duration(record.seconds)}
 
 # %% ../../nbs/api/24o_report.ipynb #5462b970
+_OF_CYCLES = ('Accuracies are test accuracies. Images and time count all trainings up to and including '
+              'the cycle, without evaluations.')
+
 def _cycles(records:Sequence[Record]):
     "Every number of every cycle"
     rows = [_cycle_row(r) for r in records]
-    usual = ['cycle', 'sparsity', 'ticket', *dict.fromkeys(name for r in records for name in r.controls)]
-    found = {name for row in rows for name in row}
-    heads = [name for name in dict.fromkeys([*usual, *(name for row in rows for name in row)]) if name in found]
+    found = list(dict.fromkeys(name for row in rows for name in row))
+    first = ['cycle', 'sparsity', 'ticket', *control_names(records)]
+    heads = sorted(found, key=lambda name: first.index(name) if name in first else len(first))
     filled = [[row.get(name, '') for name in heads] for row in rows]
-    about = ('Accuracies are test accuracies. Images and time count all trainings up to and including the cycle, '
-             'without evaluations.')
-    return tag('section', tag('details', tag('summary', 'Every cycle in numbers'), tag('p', about, class_='reading'),
-                              wide(table_of(heads, filled, heads))), class_='card long')
+    table = wide(table_of(heads, filled, heads))
+    details = tag('details', tag('summary', 'Every cycle in numbers'), reading(_OF_CYCLES), table)
+    return tag('section', details, class_='card long')
 
+# %% ../../nbs/api/24o_report.ipynb #1e31c091
 def _accuracies(card:Card):
     "The accuracies, and how they were compared"
     if not card.measured: return None
-    return section('Test accuracy', tag('p', card.ticket, class_='reading'), accuracy_rows(card.measured),
-                 tag('p', card.test, class_='note'))
+    rows = accuracy_rows(card.measured)
+    return section('Test accuracy', reading(card.ticket), rows, note(card.test))
 
 # %% ../../nbs/api/24o_report.ipynb #8e5b8381
 def report_page(
@@ -100,7 +108,6 @@ def report_page(
 ) -> bytes: # HTML
     "The report of a run; raise `ValueError` for a run without a finished cycle"
     card, records = card_of(run), run.records()
-    images = run.about()['data'].get('test_images')
     return page(
         card.title,
         _hero(f'colt · {card.run}', card.title, [card.verdict], tiles(card.found)),
@@ -108,10 +115,11 @@ def report_page(
         _accuracies(card),
         tag('div', section('What it cost', tiles(card.cost)), _settings(card), class_='pair'),
         _again(card),
-        side_by_side(run_charts(records, images)),
+        side_by_side(run_charts(records, run.test_images)),
         _cycles(records),
         _words())
 
+# %% ../../nbs/api/24o_report.ipynb #267ee099
 def save_report(
     run:RunFolder,
     path:str|Path|None=None, # an HTML file; by default, `report.html` in the run's folder
@@ -121,8 +129,8 @@ def save_report(
 
 # %% ../../nbs/api/24o_report.ipynb #ab00000b
 _HOW_TO_READ = (
-    '± is half the 95 % interval, for three seeds or more. Images and seconds count all trainings from the first '
-    'cycle to this one, without evaluations; for a transfer, those of the transfer alone.')
+    '± is half the 95 % interval, for three seeds or more. Images and seconds count all trainings from '
+    'the first cycle to this one, without evaluations; for a transfer, those of the transfer alone.')
 
 _VERDICTS = {'higher': 'is more accurate than', 'lower': 'is less accurate than',
              'no significant difference': 'shows no significant difference from',
@@ -136,7 +144,8 @@ def _against_the_first(groups, levels):
     sentences = []
     for name, row in compared.items():
         words = _VERDICTS.get(row['verdict'], f"is {row['verdict']} against")
-        sentences.append(f"At {100*row['level']:.4g} % sparsity, {name} {words} {groups[0].name}.")
+        level = f"{100*row['level']:.4g} %"
+        sentences.append(f'At {level} sparsity, {name} {words} {groups[0].name}.')
     return sentences
 
 # %% ../../nbs/api/24o_report.ipynb #fea27ea0
@@ -145,11 +154,45 @@ def _group(group:Replicates):
     measured = measured_over_seeds(group)
     if not measured: return None
     last = [records[-1].sparsity for records in group.records.values()]
-    reading = f'{group.size}, each with its last ticket, {percent(min(last))} to {percent(max(last))} sparse. '
-    found = tag('p', verdict_in(measured))
-    if len(group.runs) < MIN_SEEDS: found, reading = None, f'{reading}Too few seeds for an interval.'
-    else: reading += "Intervals and differences: Student's t over seeds, 95 %, differences seed by seed."
-    return section(group.name, found, accuracy_rows(measured), tag('p', reading, class_='note'))
+    sparsities = f'{percent(min(last))} to {percent(max(last))}'
+    how = f'{group.size}, each with its last ticket, {sparsities} sparse. '
+    if has_interval(group):
+        found = tag('p', verdict_in(measured))
+        how += "Intervals and differences: Student's t over seeds, 95 %, differences seed by seed."
+    else:
+        found = None
+        how += 'Too few seeds for an interval.'
+    return section(group.name, found, accuracy_rows(measured), note(how))
+
+# %% ../../nbs/api/24o_report.ipynb #a6ae3fa1
+def _levels(groups, levels):
+    "The table of accuracies, and what it lacks"
+    rows = [format_row(row) for row in table(groups, levels)]
+    lacking = format_missing(missing(groups, levels))
+    content = [reading(_HOW_TO_READ)]
+    if rows: content.append(wide(table_of(list(rows[0]), [row.values() for row in rows], _NUMBERS)))
+    if lacking:
+        fill = tag('code', 'colt-compare --fill')
+        content.append(note(f'Not evaluated: {lacking}. ', fill, ' trains these tickets.'))
+    return section('The first ticket at or above each sparsity', *content)
+
+# %% ../../nbs/api/24o_report.ipynb #beee446f
+def _runs(groups):
+    "The names of the folders"
+    rows = []
+    for group in groups:
+        folders = ', '.join(run.name for run in group.runs)
+        rows.append((group.name, group.size, folders))
+    return section('The runs', table_of(('method', 'seeds', 'runs'), rows))
+
+# %% ../../nbs/api/24o_report.ipynb #d0754957
+def _differences(groups):
+    "The settings, a column for each group"
+    found = differences(groups)
+    if not found: return None
+    heads = ['setting', *(group.name for group in groups)]
+    rows = [(name, *values) for name, values in found.items()]
+    return section('What differs between the recipes', wide(table_of(heads, rows)))
 
 # %% ../../nbs/api/24o_report.ipynb #6797a218
 def comparison_page(
@@ -157,24 +200,15 @@ def comparison_page(
     levels:Sequence[float]=LEVELS, # sparsities of the table, 0 to 1
 ) -> bytes: # HTML
     "Groups of runs side by side"
-    rows = [format_row(row) for row in table(groups, levels)]
-    lacking, other = format_missing(missing(groups, levels)), differences(groups)
-    few = {group.name: '' if len(group.runs) >= MIN_SEEDS else ': too few seeds' for group in groups}
-    names = ' · '.join(f'{group.name} ({group.size}{few[group.name]})' for group in groups)
-    accuracies = [tag('p', _HOW_TO_READ, class_='reading')]
-    if rows: accuracies.append(wide(table_of(list(rows[0]), [row.values() for row in rows], _NUMBERS)))
-    if lacking: accuracies.append(tag('p', f'Not evaluated: {lacking}. ', tag('code', 'colt-compare --fill'),
-                                      ' trains these tickets.', class_='note'))
-    runs = [(group.name, group.size, ', '.join(run.path.resolve().name for run in group.runs)) for group in groups]
-    settings = table_of(['setting', *(g.name for g in groups)], [(name, *values) for name, values in other.items()])
+    names = ' · '.join(f'{group.name} ({seeds_of(group)})' for group in groups)
     return page(
         'Runs compared',
         _hero('colt', 'Runs compared', _against_the_first(groups, levels), tag('p', names)),
         *map(_group, groups),
-        section('The first ticket at or above each sparsity', *accuracies),
+        _levels(groups, levels),
         side_by_side(comparison_charts(groups)),
-        section('The runs', table_of(('method', 'seeds', 'runs'), runs)),
-        section('What differs between the recipes', wide(settings)) if other else None,
+        _runs(groups),
+        _differences(groups),
         _words())
 
 # %% ../../nbs/api/24o_report.ipynb #4b23f0ba
@@ -198,7 +232,7 @@ def save_page(
     figure:go.Figure,
 ):
     "Write a figure as an HTML file that loads nothing from elsewhere"
-    drawn = figure.to_html(full_html=False, include_plotlyjs=True, config=CONFIG | dict(responsive=True))
-    head = as_text(*head_of(title))
-    text = f'<!doctype html><html lang="en"><head>{head}</head><body>{as_text(tag("h1", title))}{drawn}</body></html>'
-    write_whole(path, text.encode('utf-8', 'backslashreplace'))
+    config = CONFIG | {'responsive': True}
+    drawn = figure.to_html(full_html=False, include_plotlyjs=True, config=config)
+    heading = as_text(tag('h1', title))
+    write_whole(path, document(title, f'<body>{heading}{drawn}</body>'))

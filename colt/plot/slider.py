@@ -17,7 +17,7 @@ from .page import Baselines, axes_number, draw_run
 
 # %% ../../nbs/api/24g_slider.ipynb #12b2b88d
 def _fixed_axis(figures, panel, letter):
-    "The axis `letter` (x or y) of a panel, from 0 to the largest value in these figures; empty if there is no curve"
+    "The axis `letter` (x or y) of a panel, from 0 to the largest value; empty if there is no curve"
     values, number = [], axes_number(figures[-1], panel)
     for fig in figures:
         for trace in fig.select_traces({'type': 'scatter', 'xaxis': f'x{number}'}):
@@ -32,6 +32,7 @@ def _button(label, frames, milliseconds=0):
         'frame': {'duration': milliseconds, 'redraw': True}, 'transition': {'duration': 0}}
     return {'label': label, 'method': 'animate', 'args': [frames, options]}
 
+# %% ../../nbs/api/24g_slider.ipynb #aa808ee6
 def _add_slider(fig, names):
     "Add a slider over the frames, a play button and a pause button"
     slider = {
@@ -48,7 +49,7 @@ def _add_slider(fig, names):
 def animate_run(
     run:Run, # a folder or its path, records, or cycles
     baselines:Baselines=None, # as in `cycle_figure`
-    look:Callable[[int], dict[str, Any]]=lambda n: {}, # cycle number -> `cycle`, `layer`, `image` for `cycle_figure`
+    look:Callable[[int], dict[str, Any]]=lambda n: {}, # cycle number -> what else `draw_cycle` takes
 ) -> go.Figure:
     "The figure of each cycle of a run, with a slider; raise `ValueError` for a run without a cycle"
     records = lines(run, 1)
@@ -61,14 +62,18 @@ def animate_run(
     titles = len(figures[-1].layout.annotations)
     shown = draw_run(figures[-1], records, baselines)
     run_titles = shown.layout.annotations[titles:]
-    shown.frames = [_frame(fig, name, moving, titles, run_titles) for fig, name in zip(figures, names)]
+    frames = zip(figures, names)
+    shown.frames = [_frame(fig, name, moving, titles, run_titles) for fig, name in frames]
     for panel, letter in (('losses', 'x'), ('losses', 'y'), ('magnitudes', 'x')):
         shown.update_layout(_fixed_axis(figures, panel, letter))
     shown.update_layout(_fixed_axis([shown], 'magnitudes', 'y'))
     return _add_slider(shown, names)
 
+# %% ../../nbs/api/24g_slider.ipynb #0d3074a6
 def _frame(fig, name, moving, titles, run_titles):
     "The traces and the titles of a figure that belong to its cycle; the other titles stay"
-    layout = {'shapes': fig.layout.shapes, 'annotations': fig.layout.annotations[:titles] + run_titles}
+    annotations = fig.layout.annotations[:titles] + run_titles
+    layout = {'shapes': fig.layout.shapes, 'annotations': annotations}
     layout |= _fixed_axis([fig], 'magnitudes', 'y')
-    return {'name': name, 'data': fig.data[:moving], 'traces': list(range(moving)), 'layout': layout}
+    traces = list(range(moving))
+    return {'name': name, 'data': fig.data[:moving], 'traces': traces, 'layout': layout}

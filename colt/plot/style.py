@@ -10,7 +10,7 @@ __all__ = ['COLORS', 'SOME', 'ALL', 'NONE', 'GREY', 'OTHERS', 'DASHES', 'AT_THE_
 # %% ../../nbs/api/24a_style.ipynb #9b48da58
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from math import log10
+from math import ceil, log10
 from typing import Any
 
 from plotly.subplots import make_subplots
@@ -39,6 +39,7 @@ def key(
     "A coloured sign before each name"
     return ' '.join(f'<span style="color:{color}">{sign}</span> {escape(name)}' for name, color in colors.items())
 
+# %% ../../nbs/api/24a_style.ipynb #e95f6a24
 def partition_key(
     names:Sequence[str],
 ) -> str: # HTML
@@ -59,11 +60,14 @@ def split_at_gaps(
 ) -> list[list[Any]]:
     "Split points into lists in which the cycles follow one another"
     found: list[list[Any]] = []
+    next_cycle = None
     for point in points:
-        if found and point[0] == found[-1][-1][0] + 1: found[-1].append(point)
-        else: found.append([point])
+        if point[0] != next_cycle: found.append([])
+        found[-1].append(point)
+        next_cycle = point[0] + 1
     return found
 
+# %% ../../nbs/api/24a_style.ipynb #2c1192cd
 def with_gaps(
     points:Iterable[Any], # tuples that begin with their cycle
 ) -> list[list]: # one list for each item of a point
@@ -83,6 +87,7 @@ def accuracy_axis(
 
 def sparsity_place(sparsity:float) -> float: return -log10(max(1 - sparsity, 1e-6)) # where it is on its axis
 
+# %% ../../nbs/api/24a_style.ipynb #d6aa2969
 def sparsity_axis(
     records:Iterable[Record],
 ) -> dict[str, Any]: # properties of a plotly axis
@@ -94,12 +99,13 @@ def sparsity_axis(
         'ticktext': [f'{100*s:g} %' for s in marks],
         'zeroline': False}
 
+# %% ../../nbs/api/24a_style.ipynb #dbe3bbab
 def at_most(
     records:Sequence[Record],
     marks:int, # how many have room on an axis
 ) -> Sequence[Record]:
     "All records, or every second, third ... if there are more than `marks`"
-    return records[::max(1, -(-len(records)//marks))]
+    return records[::max(1, ceil(len(records)/marks))]
 
 # %% ../../nbs/api/24a_style.ipynb #f0b05135
 AT_THE_LEFT = dict(x=0, xanchor='left', font_size=14, yshift=4)

@@ -70,6 +70,7 @@ class Point(NamedTuple):
     low: float|None = None # the ends of its interval, if it has one
     high: float|None = None
 
+# %% ../../nbs/api/24i_svg.ipynb #5678e37d
 class Line(NamedTuple):
     "Marks, and what joins them"
     name: str
@@ -80,6 +81,7 @@ class Line(NamedTuple):
     width: float = 1.75
     band: bool = False # draw the intervals as a band and not as whiskers
 
+# %% ../../nbs/api/24i_svg.ipynb #b9b3431c
 class Axis(NamedTuple):
     "From where to where, and what stands beside it"
     low: float
@@ -103,8 +105,9 @@ def mark_of(
 ) -> FT:
     "A mark of a point, at 0, 0 unless `transform` moves it"
     symbol = name.removesuffix('-open')
-    fill = 'var(--card, #fff)' if name.endswith('-open') else 'currentColor'
-    return tag('path', d=_MARKS[symbol], fill=fill, stroke='currentColor', stroke_width=1.5, **attributes)
+    look = {'fill': 'currentColor'}
+    if name.endswith('-open'): look = {'fill': 'var(--card, #fff)', 'fill_opacity': '.5'} # a mark below is seen
+    return tag('path', d=_MARKS[symbol], **look, stroke='currentColor', stroke_width=1.5, **attributes)
 
 # %% ../../nbs/api/24i_svg.ipynb #038f7a4e
 _DASHES = {'solid': None, 'dash': '6 4', 'dot': '2 3', 'dashdot': '8 3 2 3'}
@@ -116,6 +119,7 @@ def _stroke(line, **attributes):
 
 def _size(line): return 1 if line.width > 1 else .6 # of its marks
 
+# %% ../../nbs/api/24i_svg.ipynb #c2c9fa2d
 def legend(
     lines:Sequence[Line],
 ) -> FT: # a list that breaks where a page is narrow
@@ -179,6 +183,7 @@ def _band(points, across, up):
     path = 'L'.join(f'{across(x):.1f},{up(y):.1f}' for x, y in ends)
     return tag('path', d=f'M{path}z', fill='currentColor', opacity=.15) if len(known) > 1 else None
 
+# %% ../../nbs/api/24i_svg.ipynb #e810da19
 def _marked(line, point, x, up):
     "A mark, with its interval and its text"
     parts = [tag('title', point.text)]

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import is_dataclass
 from functools import reduce
@@ -25,6 +24,7 @@ from fastcore.docments import docments
 from nbdev.process import NBProcessor
 from nbdev.processors import clean_magics, filter_stream_, hide_line, rm_header_dash, strip_ansi
 from plotly.offline import get_plotlyjs
+from sphinx.cmd.build import main as sphinx
 
 from colt.plot import CONFIG
 from live_page import assembled
@@ -213,8 +213,9 @@ def build(
         write(nbs, pages)
         made.mkdir()
         (made/'plotly.min.js').write_text(get_plotlyjs(), encoding='utf-8')
-        command = [sys.executable, '-m', 'sphinx', '-n', '-W', '--keep-going', '-q', '-b', 'html', '-d', f'{temporary}/trees', '-c', Path(__file__).parent]
-        wrong = subprocess.run([*command, pages, html], env=os.environ | {'COLT_SITE_STATIC': str(made)}, check=False).returncode
+        os.environ['COLT_SITE_STATIC'] = str(made)
+        flags = ['-n', '-W', '--keep-going', '-q', '-b', 'html', '-d', f'{temporary}/trees', '-c', str(Path(__file__).parent)]
+        wrong = sphinx([*flags, str(pages), str(html)])
         if not wrong: shutil.move(html, out)
         return wrong
 

@@ -2,11 +2,15 @@
 import inspect
 import os
 import sys
+from functools import cache
 from importlib import import_module
 from pathlib import Path
+from xml.etree import ElementTree
 
+from furo.navigation import get_navigation_tree
 from latex2mathml.converter import convert
 from nbdev.config import get_config
+from sphinx.search.en import SearchEnglish
 
 here = Path(__file__).parent
 told = get_config(path=here.parents[1])
@@ -47,8 +51,41 @@ def linkcode_resolve(domain, info):
     return f'{source}/{Path(sys.modules[thing.__module__].__file__).relative_to(here.parents[1])}#L{first}-L{first + len(lines) - 1}'
 
 
+navigation = []                                       # as the front page shows it, once that is known
+
+
+def marked(tree, page):
+    "The navigation of the front page as that of another page: links begin there, and what leads to the page is marked"
+    nav = ElementTree.fromstring(f'<nav>{tree}</nav>')
+    around = {inner: outer for outer in nav.iter() for inner in outer}
+    for link in nav.iter('a'):
+        if link.get('href') == f'{page}.html':
+            around[link].set('class', f'{around[link].get("class")} current-page')
+            item = link
+            while item is not nav:
+                item.set('class', f'{item.get("class", "")} current'.strip())
+                for box in item.findall('input'): box.set('checked', '')
+                item = around[item]
+        link.set('href', '../'*page.count('/') + link.get('href'))
+    return ''.join(ElementTree.tostring(part, 'unicode', method='html') for part in nav)
+
+
+def without_navigation(app, page, template, context, doctree):
+    "Before the theme's turn, which would make it anew for each page: a third of the build"
+    if not navigation:
+        tree = app.builder._get_local_toctree('index', collapse=False, titles_only=True, maxdepth=-1, includehidden=True)
+        navigation.append(get_navigation_tree(tree))
+    del context['toctree']
+
+
+def with_navigation(app, page, template, context, doctree): context['furo_navigation_tree'] = marked(navigation[0], page)
+
+
 def setup(app):
-    "Formulas in MathML, which browsers draw by themselves"
+    "The navigation, made once; words of the search, stemmed once; formulas in MathML, which browsers draw by themselves"
+    app.connect('html-page-context', without_navigation, 100)
+    app.connect('html-page-context', with_navigation, 900)
+    SearchEnglish.stem = cache(SearchEnglish.stem)
     def draw(display):
         def visit(self, node):
             self.body.append(convert(node.astext(), display=display))
