@@ -3,8 +3,9 @@
     python benchmarks/whole_runs.py ARCH IMAGES EPOCHS SEED ... >> runs.jsonl     (two runs for each seed, in runs/whole-...)
     python benchmarks/whole_runs.py --table runs.jsonl                            (Markdown, for benchmarks/results.md)
 
-Each run is a process of its own, timed from its start to its end; the two engines take turns. The masks of these runs
-are what `benchmarks/sparse.py --run` measures steps with.
+Each run is a process of its own, timed from its start to its end, with the environment of the commands; the two engines take
+turns. It validates on a ninth as many images as it trains on, and is tested on 2,000, so that most of the time is training.
+The masks of these runs are what `benchmarks/sparse.py --run` measures steps with.
 """
 import json
 import os
@@ -28,14 +29,18 @@ from colt.runs import create_run, execute
 FOLDER = Path('runs')
 
 
+def some(images, n, seed): return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:n]]
+
+
 def run(arch, images, epochs, seed, engine):
     "One run, in this process"
     ratios = dict(conv_prune_ratio=.3, linear_prune_ratio=.3)
     recipe = Recipe(arch=arch, dataset='fashionmnist', sparsity=.98, seed=seed, end_iter=epochs, batch_size=256, lr=2e-3,
                     engine=engine, augmentations=False, **ratios)
     dataset = load('fashionmnist', seed=seed)
-    chosen = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(seed))[:images]
-    planned = plan(recipe, replace(dataset, train=dataset.train[chosen]))
+    dataset = replace(dataset, train=some(dataset.train, images, seed), valid=some(dataset.valid, images//9, seed),
+                      test=some(dataset.test, 2000, 0))
+    planned = plan(recipe, dataset)
     for _ in execute(planned, create_run(planned, FOLDER/f'whole-{arch}-{seed}-{engine}')): pass
 
 
@@ -44,7 +49,7 @@ def timed(*arguments):
     with tempfile.TemporaryDirectory() as empty:
         command = [sys.executable, __file__, '--one', *map(str, arguments)]
         began = time.perf_counter()
-        subprocess.run(command, env=os.environ | {'NUMBA_CACHE_DIR': empty}, check=True)
+        subprocess.run(command, env=os.environ | {'NUMBA_CACHE_DIR': empty, 'GOMP_SPINCOUNT': '1000'}, check=True)
         return time.perf_counter() - began
 
 
@@ -61,7 +66,7 @@ def measured(arch, images, epochs, seed):
 
 def shown(shares):
     middle, half = interval(shares)
-    return f'{100*middle:.1f} ± {100*half:.1f} %'
+    return f'{100*middle:.1f} %' if half is None else f'{100*middle:.1f} ± {100*half:.1f} %'
 
 
 def table(rows):

@@ -22,6 +22,7 @@ PUBLIC = { # module -> its names that are also names of `colt`
     'recipe': ['Recipe', 'SettingError'],
     'wording': [],
     'augment': [],
+    'copies': [],
     'own_network': [],
     'results': ['Cycle', 'FitResult', 'Progress'],
     'engines': [],

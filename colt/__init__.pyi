@@ -10,6 +10,7 @@ from . import ticket as ticket
 from . import recipe as recipe
 from . import wording as wording
 from . import augment as augment
+from . import copies as copies
 from . import own_network as own_network
 from . import results as results
 from . import engines as engines

@@ -90,6 +90,16 @@ _ENDING = 'SIGINT', 'SIGTERM', 'SIGHUP' # Windows has no SIGHUP
 def _exit(number, frame): # what a signal does that Python leaves to the system
     raise SystemExit(128 + number)
 
+# %% ../nbs/api/12a_checkpoint.ipynb #14aa0003
+def _handlers():
+    "What is done at each signal that would end the program; a signal that is ignored is left out"
+    found: dict[int, Callable] = {}
+    for number in (getattr(signal, name) for name in _ENDING if hasattr(signal, name)):
+        handler = signal.getsignal(number)
+        if handler in (None, signal.SIG_IGN): continue
+        found[number] = handler if callable(handler) else _exit
+    return found
+
 # %% ../nbs/api/12a_checkpoint.ipynb #d628ecb9
 class Signals:
     "Holds signals back while a step is at work; does nothing outside of the main thread"
@@ -100,11 +110,8 @@ class Signals:
 
     def __enter__(self):
         if threading.current_thread() is not threading.main_thread(): return self
-        for number in (getattr(signal, name) for name in _ENDING if hasattr(signal, name)):
-            handler = signal.getsignal(number)
-            if handler in (None, signal.SIG_IGN): continue
-            self.handlers[number] = handler if callable(handler) else _exit
-            signal.signal(number, self.hold)
+        self.handlers = _handlers()
+        for number in self.handlers: signal.signal(number, self.hold)
         return self
 
     def hold(self, number, frame):

@@ -15,6 +15,7 @@ from torch.func import functional_call
 
 from .data import from_arrays
 from .engines.dense import autocast, main_output, to_input
+from .models import no_autocast
 
 # %% ../nbs/api/12c_classifier.ipynb #12c0000a
 def _check_images(x, channels):
@@ -72,11 +73,11 @@ class Classifier(nn.Module):
     ) -> Tensor: # a score for each class, (n, outputs)
         "Standardise images and pass them on; raise `ValueError` for images of another kind"
         _check_images(x, len(self.mean))
-        if x.is_floating_point(): x = x*255
-        x = to_input(x, (self.mean, self.std))
-        with autocast(x.device, self.precision):
-            try: out = self.net(x)
-            except RuntimeError: out = _contiguous(self.net, x) # it flattens with `view`
+        def standardised(): # anew for each call, since a network may change it in place
+            return to_input(x*255 if x.is_floating_point() else x, (self.mean, self.std))
+        with no_autocast(), autocast(x.device, self.precision):
+            try: out = self.net(standardised())
+            except RuntimeError: out = _contiguous(self.net, standardised()) # it flattens with `view`
         return main_output(out).float()
 
     @torch.no_grad()

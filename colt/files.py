@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['UNFINISHED', 'write_whole', 'place', 'clear_unfinished', 'FolderInUse', 'locked', 'content_digest', 'pack_tensors',
-           'save_tensors', 'DamagedFile', 'reading', 'read_text', 'read_tensors', 'seal', 'check_seal', 'pack_mask',
-           'unpack_mask', 'scatter']
+           'save_tensors', 'DamagedFile', 'reading', 'read_text', 'parse_json', 'read_tensors', 'seal', 'check_seal',
+           'pack_mask', 'unpack_mask', 'scatter']
 
 # %% ../nbs/api/06_files.ipynb #3f599eda
 import errno, hashlib, json, os, re, secrets
@@ -154,6 +154,7 @@ _UNREADABLE = (
 def reading(
     path:str|Path,
     advice:str='put back a copy', # what to do about a damaged file
+    part:str='', # which part of it is read, such as `line 3`
 ) -> Iterator[None]:
     "Name the file in all errors: `DamagedFile` for what its content causes, `OSError` for the disk's"
     try: yield
@@ -162,6 +163,8 @@ def reading(
     except OSError as e: raise type(e)(e.errno, f"can't be read ({e.strerror})", str(path)) from None
     except _UNREADABLE as e:
         what = ' '.join(str(e).split())[:300] or type(e).__name__
+        if isinstance(e, KeyError): what = f'it has no {what}'
+        if part: what = f'{part}: {what}'
         raise DamagedFile(f"'{path}' is damaged ({what}); {advice}") from None
 
 # %% ../nbs/api/06_files.ipynb #06f0a0a2
@@ -176,6 +179,18 @@ def read_text(
     if size > _MOST_TEXT: raise ValueError(f'it has {size:,} bytes')
     return path.read_bytes()
 
+# %% ../nbs/api/06_files.ipynb #06f0a0b2
+def parse_json(
+    text:bytes, # UTF-8
+) -> Any:
+    "What some JSON says; raise `ValueError` for what is none"
+    if not text: raise ValueError('it is empty')
+    try: return json.loads(text.decode('utf-8'))
+    except json.JSONDecodeError as e:
+        line = f'line {e.lineno}, ' if e.lineno > 1 else ''
+        raise ValueError(f'it is no JSON at {line}column {e.colno}') from None
+    except ValueError: raise ValueError('it is no JSON') from None
+
 # %% ../nbs/api/06_files.ipynb #6f0a0006
 _MOST_HEADER = 2**22 # bytes: a tensor has about a hundred
 
@@ -186,7 +201,8 @@ def _read_whole(path):
     with path.open('rb') as file:
         size = int.from_bytes(file.read(8), 'little')
         if size > _MOST_HEADER: raise ValueError(f'its header would have {size:,} bytes')
-        header = json.loads(file.read(size))
+        try: header = parse_json(file.read(size))
+        except ValueError: raise ValueError('it does not begin like a safetensors file') from None
         ends = [about['data_offsets'][1] for name, about in header.items() if name != '__metadata__']
         expected, found = 8 + size + max(ends, default=0), path.stat().st_size
         if found != expected: raise ValueError(f'it has {found:,} bytes, and its header speaks of {expected:,}')

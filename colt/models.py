@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ARCHITECTURES', 'Body', 'Net', 'resize', 'enlarge', 'fc1', 'lenet5', 'alexnet', 'conv3', 'Block', 'resnet18',
            'DenseLayer', 'densenet121', 'Residual', 'mobilenetv2', 'ShuffleUnit', 'shufflenetv2', 'init_',
-           'torch_defaults', 'create']
+           'no_autocast', 'torch_defaults', 'create']
 
 # %% ../nbs/api/01_models.ipynb #fbe47108
 from collections.abc import Callable, Iterator
@@ -286,15 +286,24 @@ ARCHITECTURES: dict[str, Callable[..., Body]] = {body.__name__: body for body in
 
 # %% ../nbs/api/01_models.ipynb #5ad1c0e2
 @contextmanager
+def no_autocast() -> Iterator[None]:
+    "Suspend any autocast around (CPU, CUDA) and its cached weights"
+    with torch.autocast('cpu', torch.bfloat16, False, True), torch.autocast('cuda', torch.float16, False, True):
+        depth = torch.autocast_increment_nesting()
+        for _ in range(depth): torch.autocast_decrement_nesting()
+        torch.clear_autocast_cache()
+        try: yield
+        finally:
+            for _ in range(depth - 1): torch.autocast_increment_nesting()
+
+@contextmanager
 def torch_defaults() -> Iterator[None]:
     "Within it, torch has the defaults that it starts with: float32, the CPU, gradients, and no autocast"
     dtype = torch.get_default_dtype()
-    plain: list[Any] = [torch.inference_mode(False), torch.enable_grad()]
+    plain: list[Any] = [torch.inference_mode(False), torch.enable_grad(), no_autocast()]
     if torch.cuda.is_available():
         cudnn = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
         plain.append(cudnn)
-    for kind in 'cpu', 'cuda': # within autocast, one of a network's own would keep weights from step to step
-        if torch.is_autocast_enabled(kind): plain.append(torch.autocast(kind, enabled=False))
     if torch.get_default_device().type != 'cpu': plain.append(torch.device('cpu'))
     torch.set_default_dtype(torch.float32)
     try:

@@ -10,7 +10,6 @@ __all__ = ['Source', 'called', 'check_tree', 'make_network', 'head_candidates', 
 import importlib.util, sys
 from collections.abc import Callable
 from contextlib import suppress
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
+from .copies import copied
 from .data import generator
 from .data.images import Shape, one_line
 from .data.seeds import seeded
@@ -33,24 +33,6 @@ def called(
 ) -> str:
     "The name of a function, for messages"
     return getattr(source, '__name__', 'the function')
-
-# %% ../nbs/api/10a_own_network.ipynb #f7b06faf
-def _uncopied(net):
-    "What of a network can't be copied: path, type and reason"
-    usual = vars(nn.Module())
-    for path, module in net.named_modules():
-        own = {n: v for n, v in vars(module).items() if n not in usual and v is not net}
-        for n, value in (own | module._parameters | module._buffers).items():
-            try: deepcopy(value)
-            except Exception as e:
-                place = f'{path}.{n}' if path else n
-                return f"'{place}' ({type(value).__name__}): {one_line(e)[:200]}"
-
-def _copied(net, way='hand over a function that makes it'):
-    try: return deepcopy(net)
-    except Exception as e:
-        why = _uncopied(net) or one_line(e)[:200]
-        raise ValueError(f'the network ({type(net).__name__}) can not be copied ({why}); {way}') from e
 
 # %% ../nbs/api/10a_own_network.ipynb #f16a0001
 def check_tree(
@@ -75,7 +57,9 @@ def _check_python(net):
         if isinstance(module, torch.jit.ScriptModule):
             raise ValueError(f'{where} is compiled by torch.jit (script or trace); hand over the module in Python')
         if type(module).__name__ == 'OptimizedModule':
-            raise ValueError(f'{where} is compiled by torch.compile; hand over the module in Python (net._orig_mod)')
+            way = 'hand over the module in Python (net._orig_mod)'
+            if n: way = f"replace it by net.get_submodule('{n}')._orig_mod"
+            raise ValueError(f'{where} is compiled by torch.compile; {way}')
 
 # %% ../nbs/api/10a_own_network.ipynb #10a00020
 def make_network(
@@ -86,7 +70,7 @@ def make_network(
     "Make a network with its initial weights; raise `ValueError` if the source does not give one"
     if isinstance(source, nn.Module):
         _check_python(source)
-        return _copied(source)
+        return copied(source)
     if not callable(source):
         raise ValueError(f'a {type(source).__name__} is no network; '
                          'give an nn.Module, or a function from the number of outputs to one')
@@ -117,13 +101,13 @@ def _changing(one, other):
 # %% ../nbs/api/10a_own_network.ipynb #10ad0001
 def _passed(net, names, shape):
     "These layers in the order in which an image passes them; none if the network doesn't take it"
-    copied = _copied(net, 'leave out of it what can not be copied, or name its last layer with `head`')
-    passed, layers = [], dict(copied.named_modules(remove_duplicate=False))
-    copied.eval()
+    tried = copied(net, 'leave out of it what can not be copied, or name its last layer with `head`')
+    passed, layers = [], dict(tried.named_modules(remove_duplicate=False))
+    tried.eval()
     for n in layers.keys() & names: layers[n].register_forward_hook(lambda *_, n=n: passed.append(n))
     device = next(net.parameters()).device
     images = torch.zeros(2, *shape, device=device)
-    with suppress(Exception), torch.no_grad(): copied(images) # what fails is found later
+    with suppress(Exception), torch.no_grad(): tried(images) # what fails is found later
     return passed
 
 # %% ../nbs/api/10a_own_network.ipynb #30566d32
@@ -145,6 +129,11 @@ def last_layer(
     names = head_candidates(net)
     passed = _passed(net, names, shape) if shape else []
     return (passed or names)[-1]
+
+def _first_name(net, name):
+    "The first name of a module, which may have several; `name` itself if there is no such module"
+    module = dict(net.named_modules(remove_duplicate=False)).get(name)
+    return next((n for n, other in net.named_modules() if other is module), name)
 
 def _width(net, head):
     "The number of outputs of a layer; None if it is not there, or has none"
@@ -217,14 +206,19 @@ def own_network(
     check_plain(net)
     name = type(net).__name__
     if isinstance(source, nn.Module):
-        head = head or last_layer(net, shape)
+        head = _first_name(net, head) if head else last_layer(net, shape)
         return OwnNetwork(net, name, head, width=_width(net, head))
     _check_repeats(net, make_network(source, outputs, seed), source)
     fresh = _changing(net, make_network(source, outputs + 1, seed))
+    layers = [layer for layer in fresh if layer in head_candidates(net)]
     if shape and not head:
-        passed = set(_passed(net, fresh, shape)) # in evaluation, without auxiliary heads
+        passed = set(_passed(net, layers, shape)) # in evaluation, without auxiliary heads
         if len(passed) == 1: head = passed.pop()
-    return OwnNetwork(source, name, _head_among(fresh, head, source), fresh)
+    if len(layers) == 1: head = head or layers[0]
+    head = _first_name(net, _head_among(fresh, head, source))
+    if head in head_candidates(net): return OwnNetwork(source, name, head, fresh)
+    raise ValueError(f"'{head or name}' depends on the number of outputs, and is no linear layer and no convolution; "
+                     'keep its weights in one')
 
 # %% ../nbs/api/10a_own_network.ipynb #22a00018
 def load_source(

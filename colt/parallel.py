@@ -28,6 +28,12 @@ def _add_gradients(p):
     dist.all_reduce(gradient)
     p.grad.copy_(gradient)
 
+def _hook_parameters(net):
+    "Let every gradient be added up when it is complete; a copy of a network has lost these hooks"
+    for p in net.parameters():
+        is_hooked = bool(p._post_accumulate_grad_hooks)
+        if p.requires_grad and not is_hooked: p.register_post_accumulate_grad_hook(_add_gradients)
+
 # %% ../nbs/api/12d_parallel.ipynb #14f82eda
 class _Share:
     "What a network does before and after a forward pass"
@@ -38,9 +44,7 @@ class _Share:
         if net.training and self.n < dist.get_world_size():
             raise ValueError(f'a batch has {self.n} images for {dist.get_world_size()} processes; each needs one')
         for buffer in net.buffers(): dist.broadcast(buffer, 0)
-        for p in net.parameters():
-            is_hooked = bool(p._post_accumulate_grad_hooks) # a copy of the network has parameters without hooks
-            if p.requires_grad and not is_hooked: p.register_post_accumulate_grad_hook(_add_gradients)
+        _hook_parameters(net)
         return x[self.rows], *others
 
     def join(self, net, inputs, out) -> Tensor: # (n, outputs)

@@ -80,8 +80,11 @@ class Course:
     def __init__(self,
         cycles:int=0, # about how many; 0 if that is not known
         partitions:Sequence[str]=(), # names of the trainings of a cycle
+        evaluate:str='no', # which tickets are trained, as in `Recipe`
+        tickets:int=1, # trainings for each of these: of the ticket and its controls
     ):
         self.last, self.partitions = cycles - 1, [*partitions]
+        self.evaluate, self.tickets = evaluate, tickets
         self.cycle, self.shares = 0, dict[str, float]() # of the trainings of this cycle
         self.began: tuple[float, float]|None = None # share and time at the first event
 
@@ -90,16 +93,21 @@ class Course:
         if self.last < 0: return event.share
         if event.cycle != self.cycle: self.cycle, self.shares = event.cycle, {}
         self.shares[event.partition] = 1 if event.doing == 'test' else event.share
-        n, last = len(self.partitions), max(self.last, event.cycle)
-        done = float(n) # before a ticket is trained
-        if event.partition in self.partitions:
-            done = sum(self.shares.get(name, 0) for name in self.partitions)
-        return (event.cycle*n + done)/((last + 1)*n)
+        last = max(self.last, event.cycle)
+        done = sum(self.shares.get(name, 0) for name in self.partitions)
+        tickets = [share for name, share in self.shares.items() if name == 'ticket' or name.startswith('control: ')]
+        if tickets: done = len(self.partitions)*(1 + sum(tickets))
+        return min(1., (self._trainings(event.cycle, last) + done)/self._trainings(last + 1, last))
+
+    def _trainings(self, cycles, last):
+        "How many trainings so many cycles take; one on the whole task counts as those of all partitions"
+        evaluated = {'no': 0, 'last': len({0, last} & set(range(cycles))), 'each': cycles}[self.evaluate]
+        return len(self.partitions)*(cycles + evaluated*self.tickets)
 
     def left(self, event:Progress, now:float) -> float|None: # seconds; None if not known yet
         "How long the rest of the run will take"
         share = self.share(event)
-        if self.began is None: self.began = share, now
+        if self.began is None or not share: self.began = share, now
         share_then, then = self.began
         done, seconds = share - share_then, now - then
         if self.last < 0 or seconds <= 1 or done <= .002: return None
@@ -134,7 +142,9 @@ def course_of(
 ) -> Course:
     "The course of a run; a transfer says only which ticket is trained"
     if not isinstance(plan, Plan): return Course()
-    return Course(len(_kept_weights(plan)), [partition.name for partition in plan.partitions])
+    recipe, names = plan.recipe, [partition.name for partition in plan.partitions]
+    is_known = len(names) == 1 and recipe.rewind in ('0', '0ep') # its network is the trained ticket
+    return Course(len(_kept_weights(plan)), names, recipe.evaluate, len(recipe.control_names) + (not is_known))
 
 # %% ../nbs/api/20b_progress.ipynb #65223fec
 @contextmanager
@@ -196,4 +206,6 @@ def say(
     text:str,
 ):
     "Print a line if somebody may read it: in a terminal or a notebook"
-    if in_notebook() or Console().is_terminal: print(text)
+    if not in_notebook() and not Console().is_terminal: return
+    encoding = getattr(sys.stdout, 'encoding', None) or 'utf-8' # it may lack a letter
+    print(text.encode(encoding, 'backslashreplace').decode(encoding))

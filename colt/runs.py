@@ -23,8 +23,8 @@ from .partition import Partition
 from .plans import Origin, Plan, Planned, behaviour_of, check_unchanged, mean_std_of, network_of
 from .plans import provenance, versions
 from .recipe import Recipe
-from .recording import check_parts, checkpoint_of, clear_leftovers, delete_states, last_cycle, recording
-from .recording import save_correct, save_model
+from .recording import check_parts, checkpoint_of, clear_leftovers, delete_states, last_cycle, lost_files
+from .recording import recording, save_correct, save_model, warn_of_change, warn_of_losses
 from .records import Record, RunFolder, digest, record_of
 from .results import FitResult, Report
 from .rewind import rewind_, snapshot
@@ -264,6 +264,22 @@ def _finish(plan, folder, cycle, spent, about, report, keep, train):
     return replace(record, recipe=plan.recipe.id, files=files)
 
 # %% ../nbs/api/20_runs.ipynb #8166bf52
+def _evaluate_later(plan, folder, records, n, report, controls=(), with_model=False):
+    "Train the ticket of a cycle, and its controls and these; write what comes out, and return the new record"
+    record = records[n]
+    ticket = folder.ticket(n, record)
+    recipe = replace(plan.recipe, controls=','.join(dict.fromkeys([*record.controls, *controls])))
+    result, trained = train_tickets(folder, ticket, folder.init(), plan.whole, recipe, report, own=plan.own)
+    files = dict(record.files)
+    if with_model or 'models' in files: files['models'] = save_model(folder, ticket, result)
+    files['correct'] = save_correct(folder, n, result, trained)
+    records[n] = replace(record.with_accuracies(result, trained), files=files)
+    lines = [json.dumps(record.line()).encode() + b'\n' for record in records]
+    write_whole(folder.path/'cycles.jsonl', b''.join(lines))
+    delete_states(folder.path/'partial', lambda path: path.name.startswith(f'{n}-'))
+    warn_of_change(folder, record, records[n])
+    return records[n]
+
 def execute(
     plan:Plan,
     folder:RunFolder, # from `create_run` or `resume_run`
@@ -283,28 +299,22 @@ def execute(
                       'and another one can not find them: the networks are trained in turn', stacklevel=2)
     executor = train or in_turn(plan.net, plan.partitions)
     def train_here(jobs, report): return executor([_in_folder(job, folder) for job in jobs], report)
-    with recording(folder) as (records, add):
-        last, records = last_cycle(folder, records)
-        clear_leftovers(folder, records)
+    with recording(folder) as (found, add):
+        last, records = last_cycle(folder, found)
+        evaluated = {record.cycle for record in found if 'models' in record.files} # so it is if it is done again
+        each = replace(plan, recipe=replace(recipe, evaluate='each'))
+        is_lost = warn_of_losses(folder, records)
+        clear_leftovers(folder, records[:-1] if is_lost else records)
+        if is_lost: _evaluate_later(plan, folder, records, len(records) - 1, report)
         if _late(recipe) and not folder.about()['start']: _train_start(plan, folder, report)
         rewind_(plan.net, folder.init())
         spent = _spent(folder, records)
         for cycle in cycles(plan.net, plan.partitions, recipe, last, train_here,
                             plan.match, report, plan.head, plan.origin):
-            record = _finish(plan, folder, cycle, spent, about, report, keep, train)
+            record = _finish(each if cycle.n in evaluated else plan, folder, cycle, spent, about, report, keep, train)
             add(record)
             spent = record.spent
             yield record
-            records.append(record)
-    _restore_model(plan, folder, records, report)
-
-def _restore_model(plan, folder, records, report):
-    "Train the last ticket again if its trained network is lost: that gives the same bits"
-    is_lost = records and 'models' in records[-1].files and not folder.has_model(records[-1])
-    if not is_lost: return
-    path = folder.file('models', records[-1].cycle)
-    warnings.warn(f"'{path}' is missing; the ticket is trained again", stacklevel=3)
-    evaluate_ticket(plan, folder, records[-1].cycle, report)
 
 # %% ../nbs/api/20_runs.ipynb #20a0000d
 def _train_start(plan, folder, report):
@@ -330,6 +340,7 @@ def evaluate_ticket(
 ) -> Record: # of that cycle, with the accuracies
     """Evaluate the ticket of a cycle and the recipe's controls on all classes; keep its trained network
 
+    Nothing is trained if all of this is there. What was lost is made again; warn if that gives other bits.
     Raise `ValueError` if there is no such cycle, or if another process works in the folder.
     """
     check_same(folder, plan.recipe)
@@ -337,16 +348,9 @@ def evaluate_ticket(
         if not 0 <= n < len(records):
             raise ValueError(f"'{folder.path}' has no cycle {n}; "
                              f'it has {len(records)} finished ones, counted from 0')
-        record, recipe = records[n], plan.recipe
-        has_controls = {*recipe.control_names} <= {*record.controls}
-        if folder.has_model(record) and has_controls: return record
-        ticket = folder.ticket(n, record)
-        init = folder.init()
-        result, controls = train_tickets(folder, ticket, init, plan.whole, recipe, report, own=plan.own)
-        files = {'models': save_model(folder, ticket, result),
-                 'correct': save_correct(folder, n, result, controls)}
-        records[n] = replace(record.with_accuracies(result, controls), files=record.files | files)
-        lines = [json.dumps(record.line()).encode() + b'\n' for record in records]
-        write_whole(folder.path/'cycles.jsonl', b''.join(lines))
-        delete_states(folder.path/'partial', lambda path: path.name.startswith(f'{n}-'))
-        return records[n]
+        record = records[n]
+        controls = plan.recipe.control_names
+        is_lost = {'models', 'correct'} & {*lost_files(folder, record)}
+        has_all = 'models' in record.files and {*controls} <= {*record.controls}
+        if has_all and not is_lost: return record
+        return _evaluate_later(plan, folder, records, n, report, controls, with_model=True)

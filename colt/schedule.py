@@ -38,7 +38,43 @@ def _check_head(net, head):
     raise ValueError(f"'{head}' is no linear or convolutional layer of this network; "
                      f"name its last one with `head`: is it head='{last_layer(net)}'?")
 
+# %% ../nbs/api/14_schedule.ipynb #6fa81d27
+def _check_also(net, recipe, head):
+    "Raise `SettingError` if a pattern of `prune_also` names nothing, or is of a group without a ratio"
+    names = [n for n, _ in net.named_parameters(remove_duplicate=False)]
+    ranked, all_ranked = groups(net, head, recipe.bias), groups(net, head, recipe.bias, recipe.also)
+    added = all_ranked.keys() - ranked.keys()
+    def refuse(reason): raise SettingError('prune_also', recipe.prune_also, reason)
+    for pattern, group in recipe.also.items():
+        found = [n for n in names if fnmatchcase(n, pattern)]
+        some = ', '.join(names[:3])
+        if not found: refuse(f"'{pattern}' matches no parameter; this network has {some} ...")
+        if added.isdisjoint(found): refuse(f"'{found[0]}' is ranked already, or is a second name")
+        if not recipe.rates[group]: refuse(f'{group} has no ratio; give {group}_prune_ratio above 0')
+
 # %% ../nbs/api/14_schedule.ipynb #fc5f784c
+def _check_some(prunable, recipe, present):
+    "Raise `ValueError` if nothing is prunable; `present` has the groups of the network"
+    if prunable.total: return
+    ratios = [f'{kind}_prune_ratio' for kind in recipe.rates if kind in present]
+    raise ValueError(f'nothing to prune in {recipe.arch}; '
+                     f"give a ratio above 0 for what it has: {', '.join(ratios)}")
+
+# %% ../nbs/api/14_schedule.ipynb #2c5ba937
+def _check_targets(prunable, recipe):
+    "Raise `SettingError` for a target that the recipe's ratios can't reach"
+    sparsity, prune_rate = max_sparsity(prunable, recipe.rates)
+    for setting, highest in ('sparsity', sparsity), ('final_prune_rate', prune_rate):
+        target = getattr(recipe, setting)
+        if not target or target <= highest: continue
+        if not sparsity and not recipe.match:
+            kind = max(recipe.rates, key=recipe.rates.__getitem__)
+            reason = "this ratio prunes no weight (or a layer's last one); choose another ratio"
+            raise SettingError(f'{kind}_prune_ratio', recipe.rates[kind], reason)
+        reason = f'out of reach; these ratios lead to at most {int(highest*1e5)/1e5}'
+        raise SettingError(setting, target, reason)
+
+# %% ../nbs/api/14_schedule.ipynb #14ae0003
 def prunable_of(
     net:nn.Module,
     recipe:Recipe,
@@ -55,41 +91,9 @@ def prunable_of(
     kinds = [kind for kind, rate in recipe.rates.items() if rate]
     if recipe.bias: kinds.append('bias')
     prunable = find_prunable(net, tuple(kinds), recipe.prune_strategy, head, recipe.also)
-    if not prunable.sizes:
-        present = groups(net, head).values()
-        ratios = [f'{kind}_prune_ratio' for kind in recipe.rates if kind in present]
-        raise ValueError(f'nothing to prune in {recipe.arch}; '
-                         f"give a ratio above 0 for what it has: {', '.join(ratios)}")
+    _check_some(prunable, recipe, groups(net, head).values())
     _check_targets(prunable, recipe)
     return prunable
-
-# %% ../nbs/api/14_schedule.ipynb #6fa81d27
-def _check_also(net, recipe, head):
-    "Raise `SettingError` if a pattern of `prune_also` names nothing, or is of a group without a ratio"
-    names = [n for n, _ in net.named_parameters(remove_duplicate=False)]
-    ranked, all_ranked = groups(net, head, recipe.bias), groups(net, head, recipe.bias, recipe.also)
-    added = all_ranked.keys() - ranked.keys()
-    def refuse(reason): raise SettingError('prune_also', recipe.prune_also, reason)
-    for pattern, group in recipe.also.items():
-        found = [n for n in names if fnmatchcase(n, pattern)]
-        some = ', '.join(names[:3])
-        if not found: refuse(f"'{pattern}' matches no parameter; this network has {some} ...")
-        if added.isdisjoint(found): refuse(f"'{found[0]}' is ranked already, or is a second name")
-        if not recipe.rates[group]: refuse(f'{group} has no ratio; give {group}_prune_ratio above 0')
-
-# %% ../nbs/api/14_schedule.ipynb #2c5ba937
-def _check_targets(prunable, recipe):
-    "Raise `SettingError` for a target that the recipe's ratios can't reach"
-    sparsity, prune_rate = max_sparsity(prunable, recipe.rates)
-    for setting, highest in ('sparsity', sparsity), ('final_prune_rate', prune_rate):
-        target = getattr(recipe, setting)
-        if not target or target <= highest: continue
-        if not sparsity and not recipe.match:
-            kind = max(recipe.rates, key=recipe.rates.__getitem__)
-            reason = "this ratio prunes no weight (or a layer's last one); choose another ratio"
-            raise SettingError(f'{kind}_prune_ratio', recipe.rates[kind], reason)
-        reason = f'out of reach; these ratios lead to at most {int(highest*1e5)/1e5}'
-        raise SettingError(setting, target, reason)
 
 # %% ../nbs/api/14_schedule.ipynb #ad4e0f28
 def outputs_of(
@@ -173,6 +177,21 @@ def _outlook(recipe, prunable, match):
     epochs = f'{networks}{recipe.end_iter - recipe.start_iter} epochs each'
     return f"pruning rounds: {', '.join(rounds) or 'unknown'}, with {epochs}"
 
+# %% ../nbs/api/14_schedule.ipynb #c0f1ba38
+def _removed(recipe, kind):
+    "What each vote removes of a kind"
+    if not recipe.rates[kind]: return '-'
+    return 'as matched' if recipe.match else f'{100*recipe.rates[kind]:g} %'
+
+# %% ../nbs/api/14_schedule.ipynb #58cd59ed
+def _table(recipe, rows):
+    "A line for each of `rows`: a name, its kind, and how many weights there are"
+    width = max(len(name) for name, *_ in rows) + 2
+    lines = [f"{'layer':<{width}}{'kind':<11}{'weights':>12}   each vote removes"]
+    for name, kind, size in rows:
+        lines.append(f'{name:<{width}}{kind:<11}{size:>12,}   {_removed(recipe, kind)}')
+    return lines
+
 # %% ../nbs/api/14_schedule.ipynb #09f629b6
 def preview(
     net:nn.Module,
@@ -190,21 +209,6 @@ def preview(
     lines, reach = _table(recipe, rows), _reach(prunable, recipe, match)
     lines.append(f'prunable: {prunable.total:,} of {totals.total():,}; {reach}')
     return '\n'.join([*lines, not_pruned(prunable), _outlook(recipe, prunable, match)])
-
-# %% ../nbs/api/14_schedule.ipynb #58cd59ed
-def _table(recipe, rows):
-    "A line for each of `rows`: a name, its kind, and how many weights there are"
-    width = max(len(name) for name, *_ in rows) + 2
-    lines = [f"{'layer':<{width}}{'kind':<11}{'weights':>12}   each vote removes"]
-    for name, kind, size in rows:
-        lines.append(f'{name:<{width}}{kind:<11}{size:>12,}   {_removed(recipe, kind)}')
-    return lines
-
-# %% ../nbs/api/14_schedule.ipynb #c0f1ba38
-def _removed(recipe, kind):
-    "What each vote removes of a kind"
-    if not recipe.rates[kind]: return '-'
-    return 'as matched' if recipe.match else f'{100*recipe.rates[kind]:g} %'
 
 # %% ../nbs/api/14_schedule.ipynb #6e7b1c44
 _FINISHED = {

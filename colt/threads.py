@@ -17,7 +17,7 @@ from torch import nn
 from .engines.dense import lay_out_
 from .models import torch_defaults
 from .data.images import Shape
-from .trial import on_copy
+from .copies import on_copy
 
 # %% ../nbs/api/13_threads.ipynb #045c7fd9
 def step_work(
@@ -31,6 +31,7 @@ def step_work(
     with torch_defaults(), on_copy(net) as (copy, _), FlopCounterMode(display=False) as counter:
         lay_out_(copy, torch.contiguous_format)
         copy.eval()
+        copy.requires_grad_(False) # or the counter would follow gradients
         with torch.no_grad(): copy(torch.zeros(1, *shape, device=device))
     return 3.*batch_size*counter.get_total_flops()
 
@@ -69,6 +70,7 @@ def check_threads(
     if not 1 <= n <= MOST_THREADS: raise ValueError(f'{n:,} threads; give 1 to {MOST_THREADS:,}')
     return n
 
+# %% ../nbs/api/13_threads.ipynb #14ac0001
 @contextmanager
 def using_threads(
     n:int, # 1 or more

@@ -23,7 +23,7 @@ from .rewind import load_state_, whole_state
 
 # %% ../nbs/api/07_ticket.ipynb #766c0e8e
 @dataclass(frozen=True)
-class Ticket:
+class _SparseInit:
     "A sparse initialisation: θ0 ⊙ mask"
     init: Weights # the complete initial state; weights that the mask prunes are set to 0.0
     mask: Mask # True for the weights that are kept
@@ -40,8 +40,12 @@ class Ticket:
     def __repr__(self):
         total = sum(m.numel() for m in self.mask.values())
         kept = f'{count_kept(self.mask):,} of {total:,} prunable weights'
-        return f'Ticket({kept}, sparsity {self.sparsity:.3f})'
+        return f'{type(self).__name__}({kept}, sparsity {self.sparsity:.3f})'
 
+# %% ../nbs/api/07_ticket.ipynb #14a30003
+@dataclass(frozen=True, repr=False)
+class Ticket(_SparseInit):
+    "A sparse initialisation, θ0 ⊙ mask, that can be saved and loaded"
     def size(self) -> int: return len(pack_tensors(*_pack(self))) # bytes on disk
 
     def save(self,
@@ -72,7 +76,6 @@ def _check_finite(name, values, masked):
     is_wrong = values.isnan().any() or (masked and values.isinf().any()) # a buffer may have infinities
     if is_wrong: raise ValueError(f"'{name}' has values that are not finite")
 
-# %% ../nbs/api/07_ticket.ipynb #06d5c488
 def _row_name(dtype, masked):
     kind = 'survivors' if masked else 'rest'
     return f'{kind}.{dtype}'
@@ -131,10 +134,10 @@ def _unpack(tensors, header):
 # %% ../nbs/api/07_ticket.ipynb #6fef872c
 def read_ticket(
     path:str|Path,
+    advice:str='copy it again from where it came from', # what to do about a damaged file
 ) -> tuple[Ticket, str|None]: # on the CPU; and the digest of the file (version 0.1.0: None)
     "Read a ticket and what identifies its file. Errors as in `Ticket.load`"
     if not Path(path).is_file(): raise FileNotFoundError(f"there is no ticket '{path}'")
-    advice = 'copy it again from where it came from'
     tensors, words = read_tensors(path, advice)
     is_ticket = 'colt ticket' in words
     if not is_ticket: raise DamagedFile(f"'{path}' is a safetensors file, but no ticket")
@@ -153,9 +156,10 @@ def _load(path):
 
 # %% ../nbs/api/07_ticket.ipynb #86f484ee
 def _without(tensors, layers):
-    "The tensors that belong to none of these layers"
+    "The tensors that belong to none of these layers; '' means tensors of no submodule"
     inside = tuple(f'{layer}.' for layer in layers)
-    return {n: v for n, v in tensors.items() if not n.startswith(inside)}
+    def is_outside(n): return not n.startswith(inside) and ('' not in layers or '.' in n)
+    return {n: v for n, v in tensors.items() if is_outside(n)}
 
 # %% ../nbs/api/07_ticket.ipynb #ab3b1df9
 @torch.no_grad()

@@ -72,32 +72,36 @@ class _Training:
     seconds_in_report: float = 0.
     read_at: float = 0. # when losses were last read
 
-    def generator(self, purpose, epoch):
-        return generator(self.recipe.seed, purpose, self.cycle, self.partition.name, epoch)
+# %% ../nbs/api/12_train.ipynb #14a10002
+def _generator(training, purpose, epoch):
+    return generator(training.recipe.seed, purpose, training.cycle, training.partition.name, epoch)
 
-    def seeded(self, purpose, epoch): # the global generators, from which networks draw
-        return seeded(self.generator(purpose, epoch).initial_seed(), self.recipe.device)
+def _seeded(training, purpose, epoch): # the global generators, from which networks draw
+    return seeded(_generator(training, purpose, epoch).initial_seed(), training.recipe.device)
 
-    def clock(self): return time.perf_counter() - self.seconds_in_report # only differences count
-    def seconds(self): return self.state.seconds + self.clock() - self.began # of training until now
+# %% ../nbs/api/12_train.ipynb #14a10004
+def _clock(training): return time.perf_counter() - training.seconds_in_report # only differences count
+def _seconds(training): return training.state.seconds + _clock(training) - training.began # of training until now
 
-    def progress(self, epoch, *rest): # as the callback gets it, but for a loss that is not read yet
-        return Progress(self.partition.name, self.cycle, epoch, self.recipe.end_iter, *rest)
+# %% ../nbs/api/12_train.ipynb #14a10022
+def _progress(training, epoch, *rest): # as the callback gets it, but for a loss that is not read yet
+    return Progress(training.partition.name, training.cycle, epoch, training.recipe.end_iter, *rest)
 
-    def notify(self, progress):
-        "Pass a `Progress` to `report`, and measure how long it takes"
-        if not self.report: return
-        began = time.perf_counter()
-        try:
-            with keep_generators(): self.report(progress)
-        finally: self.seconds_in_report += time.perf_counter() - began
-
-    def is_listening(self):
-        "Whether `report` gets the last batches now: on a GPU it is called at most ten times a second"
-        pause = 0. if self.engine.device.type == 'cpu' else .1
-        return self.report and time.perf_counter() - self.read_at >= pause
+def _notify(training, progress):
+    "Pass a `Progress` to `report`, and measure how long it takes"
+    if not training.report: return
+    began = time.perf_counter()
+    try:
+        with keep_generators(): training.report(progress)
+    finally: training.seconds_in_report += time.perf_counter() - began
 
 # %% ../nbs/api/12_train.ipynb #146212c0
+def _is_listening(training):
+    "Whether `report` gets the unread batches now: on a GPU at most ten times a second"
+    pause = 0. if training.engine.device.type == 'cpu' else .1
+    return training.report and time.perf_counter() - training.read_at >= pause
+
+# %% ../nbs/api/12_train.ipynb #14a1001e
 def _check_finite(training, what, loss, where):
     "Raise `FloatingPointError` for a loss that is infinite or nan"
     if math.isfinite(loss): return
@@ -105,6 +109,7 @@ def _check_finite(training, what, loss, where):
     raise FloatingPointError(f"the {what} of partition '{name}' is {loss} in cycle {training.cycle}, {where}; "
                              f'train with a learning rate below {training.recipe.lr}')
 
+# %% ../nbs/api/12_train.ipynb #14a10008
 def _read_losses(training):
     "Wait for the batches whose losses are unread, once; return the `Progress` of each"
     if not training.unread: return []
@@ -127,38 +132,31 @@ def _save(training):
     within = training.place
     if within.step > 0: within = replace(within, generators=generator_states(training.recipe.device))
     now = replace(training.state, weights=weights, optimizer_state=optimizer_state, within=within,
-                  seconds=training.seconds())
+                  seconds=_seconds(training))
     training.checkpoint.save(now, training.job)
 
+# %% ../nbs/api/12_train.ipynb #14a1000b
 def _between_steps(training, batches):
     "Let signals through, and report these batches; save the state if the training ends here"
-    drop_pair() # as calling `report` does
+    drop_pair() # as `_notify` does if there is a callback
     try:
         with training.signals.between_steps():
-            for batch in batches: training.notify(batch)
+            for batch in batches: _notify(training, batch)
     except BaseException:
         _read_losses(training)
         _save(training)
         raise
 
+# %% ../nbs/api/12_train.ipynb #14a1000e
 def _after_batch(training, images, *progress, is_last):
     "Keep the loss of a batch; report what is unread, and save, if it is time"
-    training.unread.append((training.progress(*progress), images))
+    training.unread.append((_progress(training, *progress), images))
     is_due = training.checkpoint and training.checkpoint.is_due()
-    must_read = is_last or is_due or training.is_listening()
+    must_read = is_last or is_due or _is_listening(training)
     _between_steps(training, _read_losses(training) if must_read else [])
     if is_due: _save(training)
 
 # %% ../nbs/api/12_train.ipynb #4f0b71c4
-@torch_defaults()
-def _set_up(net, partition, recipe, mask, report, cycle):
-    "A training before its first epoch; raise `ValueError` if `net` has too few outputs"
-    engine = engine_of(net, recipe, mask, partition.train.shape, len(partition.train))
-    train, valid = (to_device(images, engine.device) for images in (partition.train, partition.valid))
-    training = _Training(engine, partition, recipe, cycle, report, train, valid)
-    _check_outputs(training)
-    return training
-
 def _check_outputs(training):
     "Raise `ValueError` if the network has fewer outputs than there are classes"
     partition, recipe = training.partition, training.recipe
@@ -171,6 +169,16 @@ def _check_outputs(training):
         raise ValueError(f"partition '{partition.name}' has {n} classes, but the network has "
                          f'{outputs} outputs; create it for the largest partition')
 
+# %% ../nbs/api/12_train.ipynb #14a10010
+@torch_defaults()
+def _set_up(net, partition, recipe, mask, report, cycle):
+    "A training before its first epoch; raise `ValueError` if `net` has too few outputs"
+    engine = engine_of(net, recipe, mask, partition.train.shape, len(partition.train))
+    train, valid = (to_device(images, engine.device) for images in (partition.train, partition.valid))
+    training = _Training(engine, partition, recipe, cycle, report, train, valid)
+    _check_outputs(training)
+    return training
+
 # %% ../nbs/api/12_train.ipynb #146212d5
 def _job(training, purpose):
     "A digest of the network, its mask, the images, the recipe and the place in the run"
@@ -181,6 +189,7 @@ def _job(training, purpose):
     words = training.recipe.id, training.cycle, training.partition.name, purpose
     return content_digest(tensors, {'job': json.dumps(words)})
 
+# %% ../nbs/api/12_train.ipynb #14a10012
 def _continue(training, checkpoint, purpose='fit'):
     "Attach a checkpoint, and load its state if its job is this training"
     if checkpoint is None: return
@@ -192,11 +201,12 @@ def _drawn(training, epoch, sizes):
     "What augments each batch (None: no batch is changed), and the zooms of images in files (None: no zoom)"
     recipe = training.recipe
     if not recipe.augmentations: return None, None
-    g = training.generator('zooms', epoch)
+    g = _generator(training, 'zooms', epoch)
     zooms = (torch.rand(n, 4, generator=g) for n in sizes)
     if not (recipe.crop or recipe.flip or recipe.rotate): return None, zooms
-    return draw_epoch(recipe, sizes, training.generator('moves', epoch), training.engine.device), zooms
+    return draw_epoch(recipe, sizes, _generator(training, 'moves', epoch), training.engine.device), zooms
 
+# %% ../nbs/api/12_train.ipynb #14a10016
 def _inputs(training, epoch, order, done):
     "The batches of an epoch after the first `done`: augmented, standardised, on the device"
     images, device = training.train, training.engine.device
@@ -215,11 +225,11 @@ def _inputs(training, epoch, order, done):
 def _train_epoch(training, epoch, limit=None):
     "Train on the batches of an epoch (its first `limit`) that are not done yet; return the place after them"
     recipe, training.place = training.recipe, training.state.within
-    g = training.generator('order', epoch)
+    g = _generator(training, 'order', epoch)
     order = batches(len(training.partition.train), recipe.batch_size, g)
     done, steps, last = training.place.step, len(order), len(order[:limit])
     training.engine.net.train()
-    with training.seeded('network', epoch):
+    with _seeded(training, 'network', epoch):
         if training.place.generators: set_generator_states(training.place.generators, recipe.device)
         for step, (x, y) in enumerate(_inputs(training, epoch, order[:limit], done), done + 1):
             lr = learning_rate(recipe, epoch*steps + step - 1, steps)
@@ -227,13 +237,13 @@ def _train_epoch(training, epoch, limit=None):
             _after_batch(training, len(x), epoch + 1, step, steps, loss, is_last=step == last)
     return training.place
 
+# %% ../nbs/api/12_train.ipynb #14a10019
 @torch_defaults()
 def _evaluate(training, images, epoch, doing):
     "Loss and accuracy on images, and which of them are right: of the validation after this epoch, or of the test"
     def report(step, steps, loss):
-        is_last = step == steps
-        _after_batch(training, len(images), epoch, step, steps, loss, None, doing, is_last=is_last)
-    with training.seeded(doing, epoch):
+        _after_batch(training, len(images), epoch, step, steps, loss, None, doing, is_last=step == steps)
+    with _seeded(training, doing, epoch):
         loss, correct = training.engine.evaluate(images, training.partition.train.mean_std, report)
     return loss, correct.sum().item()/len(correct), correct
 
@@ -242,20 +252,31 @@ def _state_after(training, best, row):
     "The state after an epoch, of which the history gets this row"
     weights, optimizer_state = training.engine.state()
     history = (*training.state.history, row)
-    return TrainState(weights, optimizer_state, best, history, training.seconds())
+    return TrainState(weights, optimizer_state, best, history, _seconds(training))
 
+# %% ../nbs/api/12_train.ipynb #14a1001b
 def _next_state(training, epoch):
     "Train to the end of an epoch, and validate"
-    training.began = training.clock()
+    training.began = _clock(training)
     now = _train_epoch(training, epoch)
     loss, accuracy, _ = _evaluate(training, training.valid, epoch + 1, 'validation')
     _check_finite(training, 'validation loss', loss, f'epoch {epoch + 1}')
-    _between_steps(training, [training.progress(epoch + 1, 1, 1, loss, accuracy, 'validation')])
+    _between_steps(training, [_progress(training, epoch + 1, 1, 1, loss, accuracy, 'validation')])
     lr = learning_rate(training.recipe, (epoch + 1)*now.step - 1, now.step) # of the last batch
     row = dict(epoch=epoch + 1, lr=lr, train_loss=now.loss/now.images)
     row |= dict(valid_loss=loss, valid_accuracy=accuracy)
     state = _state_after(training, training.state.best, row)
     return replace(state, best=snapshot(training.engine.net)) if state.best_row is row else state
+
+# %% ../nbs/api/12_train.ipynb #14a1001c
+def _train_epochs(training):
+    "Train the epochs that are left; yield the state after each"
+    recipe, state = training.recipe, training.state
+    if state.weights: training.engine.load_state(state.weights, state.optimizer_state)
+    for epoch in range(recipe.start_iter + len(state.history), recipe.end_iter):
+        if state.history and epoch - state.best_epoch >= recipe.patience: return
+        training.state = state = _next_state(training, epoch)
+        yield state
 
 # %% ../nbs/api/12_train.ipynb #15eed322
 def epochs(
@@ -271,15 +292,6 @@ def epochs(
     training = _set_up(net, partition, recipe, mask, report, cycle)
     if start: training.state = start
     yield from _train_epochs(training)
-
-def _train_epochs(training):
-    "Train the epochs that are left; yield the state after each"
-    recipe, state = training.recipe, training.state
-    if state.weights: training.engine.load_state(state.weights, state.optimizer_state)
-    for epoch in range(recipe.start_iter + len(state.history), recipe.end_iter):
-        if state.history and epoch - state.best_epoch >= recipe.patience: return
-        training.state = state = _next_state(training, epoch)
-        yield state
 
 # %% ../nbs/api/12_train.ipynb #146212dc
 def _result(training):
@@ -346,7 +358,7 @@ def train_steps_(
     if start.weights: training.engine.load_state(start.weights, start.optimizer_state)
     with training.signals if checkpoint else nullcontext():
         for i in range(len(start.history), math.ceil(k/steps)):
-            training.began = training.clock()
+            training.began = _clock(training)
             now = _train_epoch(training, recipe.start_iter + i, k - i*steps)
             training.state = _state_after(training, {}, {'epoch': i + 1, 'images': now.images})
         if checkpoint: checkpoint.save(training.state, training.job)

@@ -109,6 +109,14 @@ def random(
     return Ticket(init, drawn, ticket.meta)
 
 # %% ../nbs/api/18_transfer.ipynb #3f7f36d5
+def _other_init(ticket, init, recipe, own):
+    "The state of the ticket's network, drawn with another seed"
+    seed = generator(recipe.seed, 'reinit').initial_seed()
+    if own: return snapshot(own.make(len(init[f'{own.head}.weight']), seed))
+    outputs, shape = len(init['head.bias']), tuple(ticket.meta['shape'])
+    return snapshot(create(recipe.arch, outputs, shape, seed, recipe.stem))
+
+# %% ../nbs/api/18_transfer.ipynb #14ad0003
 def control(
     how:str, # one of `colt.recipe.CONTROLS`
     ticket:Ticket,
@@ -125,9 +133,4 @@ def control(
     g = generator(recipe.seed, 'control', how, ticket.meta.get('cycle', 0))
     if how == 'shuffle': return shuffle(ticket, init, g)
     if how == 'random': return random(ticket, init, g)
-    seed = generator(recipe.seed, 'reinit').initial_seed()
-    if own: other = own.make(len(init[f'{own.head}.weight']), seed)
-    else:
-        outputs, shape = len(init['head.bias']), tuple(ticket.meta['shape'])
-        other = create(recipe.arch, outputs, shape, seed, recipe.stem)
-    return reinit(ticket, snapshot(other))
+    return reinit(ticket, _other_init(ticket, init, recipe, own))

@@ -21,7 +21,7 @@ from .own_network import OwnNetwork
 from .partition import Partition, classes_of, named, partition_name
 from .plans import images_of, provenance
 from .recipe import Recipe
-from .recording import clear_leftovers, recording
+from .recording import clear_leftovers, recording, warn_of_losses
 from .records import Record, RunFolder, record_of
 from .results import Cycle, Report
 from .rewind import snapshot
@@ -211,6 +211,7 @@ def execute_transfer(
     "Train the tickets that are not finished yet; raise `ValueError` if another process is at work"
     about = provenance(plan, folder.threads)
     with recording(folder) as (records, add):
+        warn_of_losses(folder, records)
         clear_leftovers(folder, records)
         spent = records[-1].spent if records else (0, 0.)
         for n in plan.numbers[len(records):]:

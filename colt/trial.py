@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from .checkpoint import Checkpoint
+from .copies import attributes_of, on_copy
 from .data.images import Shape, one_line
 from .data.seeds import seeded
 from .engines.dense import lay_out_, main_output, to_input
@@ -27,7 +28,7 @@ from .mask import Mask
 from .models import torch_defaults
 from .partition import Partition
 from .recipe import Recipe
-from .rewind import attributes_of, on_copy, rewind_, snapshot, whole_state
+from .rewind import rewind_, snapshot, whole_state
 from .ticket import Ticket
 from .train import fit
 from .wording import percent
@@ -63,6 +64,8 @@ def _span(v):
 _FAULTS_OF_WEIGHTS = {
     'is complex; train its real and imaginary parts (torch.view_as_real)':
         Tensor.is_complex,
+    'is no floating point number; keep it in a buffer (register_buffer)':
+        lambda v: not v.is_floating_point(),
     'is not float32; call net.float() (`precision` lets 16 bits compute)':
         lambda v: v.dtype != torch.float32,
     'has values that are infinite; begin with numbers':
@@ -184,7 +187,7 @@ def _few(partition, batch):
 
 # %% ../nbs/api/13a_trial.ipynb #93974618
 def _train_thrice(net, init, partition, recipe, mask):
-    "Train, interrupted and continued, and once more in one go; last, the attributes that this has changed"
+    "Train three times: interrupted, continued, and in one go; last, what this has changed that is not in the state"
     with TemporaryDirectory() as folder:
         checkpoint = Checkpoint(Path(folder)/'trial.safetensors')
         rewind_(net, init, mask)
@@ -202,11 +205,12 @@ def _train_thrice(net, init, partition, recipe, mask):
     return start, continued, straight, changed
 
 # %% ../nbs/api/13a_trial.ipynb #7b1e0a23
-_OTHER_MASKS = 'a run that is interrupted and resumed ends with other masks than one that is not'
+_OTHER_MASKS = ('a run that is interrupted and resumed ends with other masks than one that is not, '
+                'and the network that a run keeps may have another accuracy than was recorded')
 _TWICE = ('the network does not train to the same numbers twice ({}): it keeps something that is '
           'neither a parameter nor a buffer, such as a counter or a random generator of its own. '
           f'So {_OTHER_MASKS}. Keep it in a buffer, or draw from the global generators')
-_COUNTS = ("'{}' changes in each training, and is neither a parameter nor a buffer: if the outputs "
+_COUNTS = ("{} changes in each training, and is neither a parameter nor a buffer: if the outputs "
            f'depend on it, {_OTHER_MASKS}. Keep it in a buffer')
 
 def _differing(a, b):
@@ -279,16 +283,17 @@ def _in_evaluation(net, partition, batch):
     x = to_input(x.to(next(net.parameters()).device), partition.train.mean_std)
     x = x.to(memory_format=torch.contiguous_format)
     lay_out_(net, torch.contiguous_format)
+    def outputs(x): return main_output(net(x.clone())) # a network may change its images in place
     net.train()
-    with seeded(0), torch.enable_grad(): trained = main_output(net(x[:batch]))
+    with seeded(0), torch.enable_grad(): trained = outputs(x[:batch])
     told, width = _from_elsewhere(net, trained), trained.shape[-1]
     net.eval()
-    with seeded(0): first, second = (main_output(net(x)).float() for _ in range(2))
+    with seeded(0): first, second = (outputs(x).float() for _ in range(2))
     if width != first.shape[-1]:
         raise ValueError(f'the network ({type(net).__name__}) has {width} outputs in training and '
                          f'{first.shape[-1]} in evaluation; let it have the same in both')
     if told or not _near(first, second, 1e-5): return told or _DRAWS
-    with seeded(0): single = torch.cat([main_output(net(x[i:i + 1])).float() for i in range(min(2, len(x)))])
+    with seeded(0): single = torch.cat([outputs(x[i:i + 1]).float() for i in range(min(2, len(x)))])
     return '' if _near(first[:2], single, 1e-3) else _DEPENDS
 
 # %% ../nbs/api/13a_trial.ipynb #d312ca12

@@ -10,6 +10,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 os.environ.setdefault('OMP_NUM_THREADS', '1') # before torch: two workers with two threads each wait for one another
+ABSENT = str(Path(__file__).with_name('absent'))
+if ABSENT not in sys.path:                            # here, and in every process that is started
+    sys.path.insert(0, ABSENT)
+    os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, [ABSENT, os.environ.get('PYTHONPATH')]))
+os.fsync = lambda file: None                          # a folder that a test deletes need not outlive a power cut; the commands as processes sync
 
 import pages
 import pytest
@@ -20,10 +25,10 @@ COMMAND = Path(sys.executable).with_name('colt-prune')
 
 
 # What takes long begins first, so that no worker waits for it in the end; `make quick` leaves it out
-LONG = (r'test_panel\.py', r'test_site\.py', r'test_engine\.py', r'test_torture\.py', r'test_live\.py', 'each_command_does_its_work', r'runs\[tutorials/',
+LONG = (r'test_types\.py', r'test_panel\.py', r'test_site\.py', r'test_(engine|sparse)\.py', r'test_torture\.py', r'test_live\.py', 'each_command_does_its_work', r'runs\[tutorials/',
         r'test_fashion\.py',
         r'cycles\[(fc1-imagenet|densenet121|resnet18)', r'runs\[guides/(compare|many)', r'runs\[api/(11[d-i]_|12_|12[bd]_|16a?_|20_|24h|25a|25i)', 'a_killed_run', r'test_lab_command\.py',
-        r'runs\[api/(01_|17_|23_|25c|26_|26c|27_)', 'one_process_at_a_time', 'twice_the_same_command', 'promised_format', 'an_interrupt_says', 'wheel_alone',
+        r'runs\[(index|api/(01_|17_|18_|23_|24[jo]_|25[bc]?_|26_|26[cd]|27_))', 'progress_is_quiet', 'one_process_at_a_time', 'twice_the_same_command', 'promised_format', 'an_interrupt_says', 'wheel_alone',
         r'test_(pairs|elsewhere|workers|threads|parallel|properties)\.py',
         r'test_networks\.py.*\[(\d+:|mnasnet|shuffle|mobile|dense|conv|squeeze|vision|swin)', r'test_models\.py.*(every_image|large_images|torchvision)',
         r'test_data\.py.*(files_that_grow|never_all_in_memory|number_of_workers)', r'test_one_answer\.py')

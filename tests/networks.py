@@ -250,6 +250,24 @@ class Growing(nn.Module):
         return x
 
 
+class Halved(nn.Conv2d):
+    "Computes in 16 bits"
+    def __init__(self): super().__init__(4, 4, 3, padding=1)
+    def forward(self, x):
+        with torch.autocast('cpu'): return super().forward(x).float()
+
+
+class Slowed(nn.Conv2d):
+    "Counts its gradients in a buffer, by a hook that is a method, and divides them by the number"
+    def __init__(self):
+        super().__init__(4, 4, 3, padding=1)
+        self.register_buffer('seen', torch.zeros(1))
+        self.weight.register_hook(self.slow_down)
+    def slow_down(self, gradient):
+        self.seen += 1
+        return gradient/self.seen
+
+
 class Straight(torch.autograd.Function):
     "Works on its gradient with `view`"
     @staticmethod
@@ -329,6 +347,12 @@ def old_style(function):
     return net
 
 
+def whole_numbers():
+    net = small()
+    net.order = nn.Parameter(torch.arange(4), requires_grad=False)
+    return net
+
+
 def inside_itself():
     net = small(nn.Sequential(nn.ReLU()))
     net.body[1].add_module('up', net.body)
@@ -344,6 +368,18 @@ def names_itself():
 def retyped(self, x):
     self.seen = self.seen + .5*self.training
     return x
+
+
+def in_closure(act):
+    "A hook that counts in a variable around it, and acts by the number"
+    seen = [0]
+    def count(module, inputs, out):
+        if not module.training: return out
+        seen[0] += 1
+        return act(out, seen[0])
+    net = small()
+    net.body[0].register_forward_hook(count)
+    return net
 
 
 def squeezing(x): return x.mean((2, 3)).squeeze()
@@ -427,6 +463,7 @@ MADE = {
     'standardises weights with view': Case(lambda: Head(Standardised(1, 4, 3, padding=1), 4, averaged)),
     'view in a backward pass': Case(lambda: small(Lambda(lambda self, x: Straight.apply(x)))),
     'is channels last already': Case(lambda: small(conv(4, 4)).to(memory_format=torch.channels_last)),
+    'changes its images in place, and flattens with view': Case(lambda: Head(nn.Sequential(Lambda(lambda self, x: x.mul_(.5)), conv()), 256, viewed)),
     'three dimensions': Case(lambda: Head(nn.Sequential(nn.Unflatten(1, (1, 1)), nn.Conv3d(1, 4, (1, 3, 3))), 4, lambda x: x.mean((2, 3, 4)))),
     'one dimension': Case(lambda: Head(nn.Sequential(nn.Flatten(2), nn.Conv1d(1, 4, 3)), 4, lambda x: x.mean(2))),
     # kinds of layers
@@ -507,12 +544,14 @@ MADE = {
     'bfloat16': Case(lambda: small().bfloat16(), refused="'body.0.weight' is not float32"),
     'complex': Case(lambda: small(Lambda(lambda self, x: x*self.w.real, w=nn.Parameter(torch.ones(1, dtype=torch.complex64)))),
                     refused="'body.1.w' is complex"),
+    'whole numbers': Case(whole_numbers, refused="'order' is no floating point number; keep it in a buffer"),
     'device meta': Case(lambda: small().to('meta'), refused="'body.0.weight' has no values"),
     'lazy': Case(lambda: Head(nn.Sequential(nn.LazyConv2d(4, 3)), 4, averaged), refused="'body.0.weight' has no shape yet"),
     'made in inference mode': Case(in_inference_mode, refused="'body.0.weight' was made in inference mode"),
     'default type float64': Case(lambda: small().float(), around=float64),
     'default device meta': Case(on_the_cpu, around=lambda: torch.device('meta')),
     'gradients switched off': Case(lambda: small(), around=no_gradients),
+    'an autocast of its own, and one around it': Case(lambda: small(Halved()), around=lambda: torch.autocast('cpu', torch.float16)),
     # frozen
     'partly frozen': Case(lambda: frozen(small(conv(4, 4), nn.BatchNorm2d(4)), 'body.0')),
     'all frozen': Case(lambda: frozen(small(), ''), refused='are frozen; call net.requires_grad_()'),
@@ -530,7 +569,10 @@ MADE = {
     'a dictionary that acts later': Case(lambda: small(Late({'n': 0}, lambda n: {'n': n['n'] + 1}, lambda n: n['n'])), warned="'body.1.seen' changes"),
     'a tensor, no buffer, that acts later': Case(lambda: small(Late([torch.zeros(1)], lambda n: [n[0] + 1], lambda n: n[0])), warned="'body.1.seen' changes"),
     'a generator of its own that acts later': Case(lambda: small(LateGenerator()), warned="'body.1.generator' changes in each training"),
+    'a counter in a closure': Case(partial(in_closure, lambda x, n: x/(1 + n)), warned='to the same numbers twice'),
+    'a counter in a closure that acts later': Case(partial(in_closure, lambda x, n: x if n < 20 else x.flip(0)), warned="'seen' (which count of 'body.0' reads) changes in each"),
     'a counter in a buffer that acts later': Case(lambda: small(nn.BatchNorm2d(4), Lambda(lambda self, x: x if self.seen.add_(float(self.training)) < 20 else x*.5, seen=torch.zeros(1)))),
+    'a hook on gradients that counts in a buffer': Case(lambda: small(Slowed())),
     # weights that are computed
     'weight_norm': Case(lambda: small(parametrizations.weight_norm(conv(4, 4))), refused=f"{WITHOUT}(net.get_submodule('body.1'), 'weight')"),
     'spectral_norm': Case(lambda: small(parametrizations.spectral_norm(conv(4, 4))), refused=f"{WITHOUT}(net.get_submodule('body.1'), 'weight')"),
@@ -602,7 +644,7 @@ def drawn(seed):
     return f"{seed}: {', '.join(words)}", Case(make, refused=refused, warned=warned, recipe=PATTERNS[pattern])
 
 
-DRAWN = dict(drawn(seed) for seed in range(108))
+DRAWN = dict(drawn(seed) for seed in range(114))
 CASES = VISION | MADE | DRAWN
 
 

@@ -46,6 +46,14 @@ def mapped(path):
 
 
 def pil(array, mode=None): return Image.fromarray(array).convert(mode) if mode else Image.fromarray(array)
+def objects(pictures):
+    found = np.empty(len(pictures), object)
+    for i, picture in enumerate(pictures): found[i] = picture
+    return found
+class Column:
+    "As a column of a table of pandas: no array, but it becomes one"
+    def __init__(self, values): self.values = values
+    def __array__(self, dtype=None, copy=None): return self.values
 def palette(picture): return pil(picture).convert('P')
 
 
@@ -98,6 +106,9 @@ LISTS = [
         np.stack([np.stack([GREY[0]]*3), TRUTH[1], np.stack([GREY[2]]*3)]), [0, 1, 2]),
     Row('lists', 'bytes, floats and True and False together', lambda p: ([GREY[0], GREY[1]/255, GREY[2] > 99], [0, 1, 2]),
         np.stack([GREY[0], GREY[1], (GREY[2] > 99)*np.uint8(255)])[:, None], [0, 1, 2]),
+    grey('lists', 'an array of objects, each a picture', lambda p: (objects(GREY), Y)),
+    grey('lists', 'a column of a table, each a picture', lambda p: (Column(objects(GREY)), Column(Y))),
+    refused('lists', 'an array of objects, of different sizes', lambda p: (objects([*GREY[:3], GREY[3, 1:]]), [0, 1, 2, 0]), 'picture 3 is '),
     refused('lists', 'pictures of different sizes', lambda p: ([*GREY[:3], GREY[3, 1:]], [0, 1, 2, 0]), r'picture 3 is \[7, 8\], picture 0 is \[8, 8\]'),
     refused('lists', '16-bit PIL images', lambda p: ([pil(GREY[0].astype(np.uint16))], [0]), 'picture 0: x is uint16'),
     refused('lists', 'names of files', lambda p: (['cat.png', 'dog.png'], [0, 1]), 'picture 0: the picture is a str'),
@@ -221,6 +232,9 @@ SETS = [
     refused('data sets', 'other keys', lambda p: dicts('photo', 'kind'), "item 0: it has the keys 'photo', 'kind'"),
     refused('data sets', 'two labels', lambda p: dicts(target=0), "item 0: it has the keys 'image', 'label', 'target'"),
     refused('data sets', "a dictionary of data sets, as Hugging Face's load_dataset gives", lambda p: {'train': dicts(), 'test': dicts()}, "of 'train', 'test'"),
+    refused('data sets', 'a dictionary of arrays', lambda p: {'x': GREY, 'y': Y}, r"of 'x', 'y'; .* or call from_arrays\(x, y\) if they are arrays"),
+    refused('data sets', 'loaders for training and for the test', lambda p: (DataLoader(TENSORS, 4),)*2,
+            r'a tuple of 2 loaders; .*from_dataset\(train\.dataset\)'),
     refused('data sets', 'pictures that are not decoded', lambda p: [{'image': {'bytes': b'', 'path': None}, 'label': 0}], 'item 0: the picture is a dict'),
     refused('data sets', 'labels of boxes', lambda p: [(x, {'boxes': 0, 'labels': y}) for x, y in pairs()], 'item 0: the label is'),
     refused('data sets', 'labels of pixels', lambda p: [(x, GREY[0]) for x, _ in pairs()], r'item 0: the label has the shape \(8, 8\)'),

@@ -12,8 +12,6 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-import nbformat.v4 as v4
-
 FLAGS = '--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync'.split()
 ELSEWHERE = re.compile(r'^(?!(http|ws)://127\.0\.0\.1[:/]|data:|blob:|about:|file:)')
 TOKEN = 'only-for-tests'
@@ -50,8 +48,9 @@ def until(page, true, timeout=10):
 
 def write(path, cells):
     "A notebook of these code cells"
-    nb = v4.new_notebook(cells=[v4.new_code_cell(c) for c in cells], metadata={'kernelspec': {'name': 'python3', 'display_name': 'Python'}})
-    path.write_text(json.dumps(nb))
+    book = [dict(cell_type='code', id=f'cell-{i}', metadata={}, execution_count=None, outputs=[], source=c) for i, c in enumerate(cells)]
+    kernel = {'name': 'python3', 'display_name': 'Python'}
+    path.write_text(json.dumps(dict(cells=book, metadata={'kernelspec': kernel}, nbformat=4, nbformat_minor=5)))
 
 
 @dataclass(frozen=True)

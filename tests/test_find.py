@@ -249,7 +249,7 @@ def test_a_changed_network_file_is_noticed(tmp_path, digits):
     run.file('models', 1).write_bytes(other.file('models', 1).read_bytes())
     with pytest.raises(ValueError, match='it is not the file that the record of its cycle is about'): run.model()
     run.file('models', 1).unlink()
-    with pytest.raises(FileNotFoundError): run.model()
+    with pytest.raises(ValueError, match='is missing; put back a copy, or make it again by evaluate_ticket'): run.model()
 
 
 def test_a_run_that_is_opened_later_needs_the_network_and_says_so_and_its_layers_are_scanned(tmp_path, digits):

@@ -181,12 +181,11 @@ def _losses(page, partition): return next((t['x'] for t in pages.plot(page)['dat
 
 def pictures(page, when):
     SHOTS.mkdir(exist_ok=True)
-    for width in 1280, 800:
+    for width, dark in (1280, False), (800, True):
         page.set_viewport_size({'width': width, 'height': 900})
-        for dark in False, True:
-            pages.theme(page, dark)
-            page.wait_for_timeout(200)
-            pages.shot(page, SHOTS/f'lab-{when}-{"dark" if dark else "light"}-{width}.png')
+        pages.theme(page, dark)
+        page.wait_for_timeout(200)
+        pages.shot(page, SHOTS/f'lab-{when}-{"dark" if dark else "light"}-{width}.png')
     page.set_viewport_size({'width': 1280, 'height': 900})
     pages.theme(page, False)
 

@@ -3,6 +3,7 @@ import json
 import re
 import shlex
 import shutil
+from dataclasses import asdict
 from html.parser import HTMLParser
 from itertools import pairwise, permutations
 from math import sqrt
@@ -18,8 +19,10 @@ from colt.plans import plan
 from colt.plot.card import card_of
 from colt.plot.report import comparison_page, report_page, save_report
 from colt.recipe import Recipe
-from colt.records import RunFolder
+from colt.records import RunFolder, correct_images
 from colt.runs import create_run, execute
+
+PAIRED, UNPAIRED = "McNemar's exact test, paired", "Fisher's exact test, unpaired"
 
 SHORT = dict(arch='fc1', conv_prune_ratio=0., linear_prune_ratio=.6, lr=2e-3, end_iter=1, sparsity=.9)
 HOSTILE = '</title></style></svg><img src=x onerror="window.hacked=1"><script>window.hacked=1</script>\'"&lt;\ud800'
@@ -113,11 +116,11 @@ def test_every_number_is_that_of_the_folder(run, lines):
     parts, (first, *_, last) = Parts(text(run)), lines
     facts = parts.facts
     kept, total = (sum(sum(counts) for counts in line['votes'].values()) for line in (last, first))
-    assert facts['sparsity'] == (percent(last['sparsity']), f'{kept:,} of {total:,} prunable weights are kept')
-    assert facts['pruning rounds'] == (str(len(lines) - 1),)
+    assert facts['sparsity'] == (percent(last['sparsity']), f'{kept:,} of {total:,} prunable weights are kept; the first cycle that reaches the target of 90 %')
+    assert facts['pruning rounds'] == (str(len(lines) - 1), 'cycle 0 prunes nothing')
     assert facts['prune rate'][0] == f"{last['prune_rate']:.2f} %"
     ticket, dense = ((run.path/file).stat().st_size for file in (f"tickets/cycle-{last['cycle']:03}.safetensors", 'init.safetensors'))
-    assert facts['file of the ticket'] == (f'{ticket/1e3:,.0f} KB', f'dense: {dense/1e3:,.0f} KB')
+    assert facts['file of the ticket'] == (f'{ticket/1e3:,.0f} KB', f'dense: {dense/1e3:,.0f} KB; the ticket stores positions, too')
     assert facts['mask overlap'] == (f"{last['agreement']['all']:.3f}", f"{last['agreement']['chance']:.3f} by chance; the votes of cycle {last['cycle']}")
     assert facts['images seen'][0] == f"{last['samples_seen']:,}"
     assert facts['time'][0] == f"{last['seconds']:.1f} s"
@@ -128,25 +131,48 @@ def test_every_number_is_that_of_the_folder(run, lines):
     assert facts['fingerprint'] == (about['data']['fingerprint'],) and facts['test images'] == (f"{about['data']['test_images']:,}",)
 
 
+def mcnemar(answers, others):
+    only_one, only_other = (sum(a and not b for a, b in zip(*pair)) for pair in permutations((answers, others)))
+    return binomtest(only_one, only_one + only_other).pvalue
+
+
+def fisher(one, other, images=359):
+    right = [round(images*accuracy) for accuracy in (one, other)]
+    return fisher_exact([right, [images - n for n in right]]).pvalue
+
+
+def holm(p_values):
+    "Of the p-values up to this one, the largest product with the number of those that are not below"
+    products = {p: min(1., p*sum(q >= p for q in p_values.values())) for p in p_values.values()}
+    return {what: max(products[q] for q in products if q <= p) for what, p in p_values.items()}
+
+
 def test_one_run_is_compared_image_by_image_if_it_kept_which_were_right(run, top, lines):
     last, test = lines[-1]['cycle'], plan(run.recipe).dataset.test
     def right(n): return (run.model(n)(test.x).argmax(1) == test.y).tolist()
-    only_ticket, only_dense = (sum(a and not b for a, b in zip(*pair)) for pair in permutations((right(last), right(0))))
-    measured = {m.what: m for m in card_of(run).measured}
-    assert measured['dense'].p == pytest.approx(binomtest(only_ticket, only_ticket + only_dense).pvalue)
-    assert measured['dense'].against == 'lower' and 'McNemar' in text(run) and 'Fisher' not in text(run)
+    kept = correct_images(run, run.records()[-1])
+    others = {'dense': right(0)} | {name: kept[name] for name in ('shuffle', 'random')}
+    expected = holm({name: mcnemar(right(last), answers) for name, answers in others.items()})
+    ticket, *compared = card_of(run).measured
+    measured = {m.what: m for m in compared}
+    assert {name: m.p for name, m in measured.items()} == pytest.approx(expected)
+    assert all((m.p < .05) == (m.against != 'no significant difference') for m in compared)
+    assert 'p-values are corrected for 3 comparisons (Holm)' in text(run)
+    assert measured['dense'].against == 'lower' and PAIRED in text(run) and UNPAIRED not in text(run)
     shutil.copytree(run.path, top/'bare')
     shutil.rmtree(top/'bare'/'correct')
     bare = {m.what: m for m in card_of(top/'bare').measured}
-    table = [[round(359*line['ticket']['test_accuracy']) for line in (lines[-1], lines[0])]]
-    table.append([359 - right for right in table[0]])
-    assert bare['dense'].p == pytest.approx(fisher_exact(table).pvalue)
-    assert 'Fisher' in text(RunFolder(top/'bare')) and 'McNemar' not in text(RunFolder(top/'bare'))
+    accuracies = {'dense': lines[0]['ticket'], **lines[-1]['controls']}
+    expected = holm({name: fisher(ticket.accuracy, found['test_accuracy']) for name, found in accuracies.items()})
+    assert {name: bare[name].p for name in expected} == pytest.approx(expected)
+    page = text(RunFolder(top/'bare'))
+    assert UNPAIRED in page and PAIRED not in page
     bits = bytearray((run.path/f'correct/cycle-{last:03}.safetensors').read_bytes())
     bits[-1] ^= 128
     (top/'bare/correct').mkdir()
     (top/'bare/correct'/f'cycle-{last:03}.safetensors').write_bytes(bits)
-    with pytest.raises(ValueError, match='is damaged'): report_page(RunFolder(top/'bare'))
+    damaged = text(RunFolder(top/'bare'))
+    assert 'Missing or damaged' in damaged and f'correct/cycle-{last:03}.safetensors' in damaged and PAIRED not in damaged
 
 
 def test_every_accuracy_has_its_interval_over_the_test_images(run, lines):
@@ -177,16 +203,20 @@ def test_the_table_and_the_marks_have_every_cycle(run, lines):
         assert f"cycle {n}: mask overlap {line['agreement']['all']:.3f}" in said
 
 
+def as_typed(value): return ('yes' if value else 'no') if isinstance(value, bool) else 'none' if value in (None, '') else str(value).removesuffix('.0')
+
+
 def test_the_command_and_the_settings_are_those_of_the_recipe(run):
-    parts = Parts(text(run))
     line = re.sub('<[^>]+>', '', re.search('<pre>(.*?)</pre>', text(run))[1])
     program, *words = shlex.split(line)
     recipe, _ = asked_recipe(parser().parse_args(words))
     assert (program, recipe) == ('colt-prune', run.recipe) and '--threads' in words
-    usual = Recipe.default('fc1', 'digits')
-    cells = [t for tag, _, t in parts.texts if tag == 'td']
-    for name in ('linear_prune_ratio', 'end_iter', 'sparsity', 'lr', 'controls'):
-        if getattr(usual, name) != getattr(run.recipe, name): assert name in cells
+    first, every = (re.findall('<tr><td>((?:<strong>)?[^<]*(?:</strong>)?)</td><td>([^<]*)</td><td>([^<]*)</td></tr>', half) for half in text(run).split('Every setting'))
+    kept, usual = json.loads((run.path/'recipe.json').read_text())['recipe'], asdict(Recipe.default('fc1', 'digits'))
+    changed = {name for name in kept if kept[name] != usual[name]}
+    expected = {name: (as_typed(kept[name]), as_typed(usual[name])) for name in kept}
+    assert [(f'<strong>{name}</strong>' if name in changed else name, *expected[name]) for name in usual] == every
+    assert [(name, *expected[name]) for name in usual if name in changed] == first and len(changed) > 3
 
 
 def test_what_is_missing_is_said_with_what_mends_it(top, run):

@@ -28,6 +28,11 @@ FIGURES = '''async () => {
         for (let i = 0; i < 200 && !drawn(e); i++) await new Promise(r => setTimeout(r, 25))
     }
     return all.map(e => e.hidden || drawn(e) && e.querySelector('.main-svg').getBoundingClientRect().width > 200)}'''
+SEEN = '''() => {
+    const all = what => [...document.querySelectorAll(what)], visible = e => e.checkVisibility({visibilityProperty: true}) && e.getBoundingClientRect().height
+    return {source: all('.cell_input').map(e => e.textContent).join(''), buttons: all('.modebar-btn').map(e => e.dataset.title),
+        controls: all('.slider-container, .updatemenu-button').length, paragraphs: all('article p').map(e => e.textContent),
+        pieces: all('.output.stream + .output.stream').length, codes: all('.cell_input').filter(visible).map(e => e.innerText)}}'''
 FITTED = '''async () => { // plotly draws again a moment after the page has another width
     const plots = [...document.querySelectorAll('.colt-figure:not([hidden]) .js-plotly-plot')]
     const fits = e => Math.abs(e.querySelector('.main-svg').getBoundingClientRect().width - e.getBoundingClientRect().width) < 2
@@ -95,9 +100,10 @@ def test_every_page_opens_with_its_figures_and_asks_for_nothing_elsewhere(site, 
         missing, figures = [], 0
         page.on('response', lambda r: missing.append(r.url) if r.status >= 400 else None)
         for name, others in opened(out):
+            page.goto(url + name, wait_until='commit')                    # before it is wide, or the page before would draw its figures anew
             page.set_viewport_size(dict(width=1280, height=800))
             page.emulate_media(color_scheme='light')
-            page.goto(url + name)
+            page.wait_for_load_state()
             page.evaluate(APPEND, others)
             figures += is_whole(page, name)
             picture(page, name, 'light-1280')
@@ -112,17 +118,16 @@ def test_every_page_opens_with_its_figures_and_asks_for_nothing_elsewhere(site, 
 def is_whole(page, name):
     "Nothing of a page is missing or cut off; how many figures it has"
     drawn = page.evaluate(FIGURES)
-    assert '#|' not in ''.join(page.locator('.cell_input').all_text_contents()), f'{name} shows a directive'
+    seen = page.evaluate(SEEN)
+    assert '#|' not in seen['source'], f'{name} shows a directive'
     assert all(drawn), f'{name}: {drawn.count(False)} of {len(drawn)} figures are not drawn'
-    buttons = page.locator('.modebar-btn').evaluate_all('all => all.map(e => e.dataset.title)')
-    assert len(drawn) == 0 or 'Zoom in' in buttons, name
-    assert not any('Share' in b for b in buttons), f'{name} offers an upload'
-    assert page.locator('.slider-container, .updatemenu-button').count() == 0, f'{name} has a control that no key reaches'
-    assert not [p for p in page.locator('article p').all_text_contents() if p.lstrip().startswith('|')], f'{name} shows a table as raw text'
+    assert len(drawn) == 0 or 'Zoom in' in seen['buttons'], name
+    assert not any('Share' in b for b in seen['buttons']), f'{name} offers an upload'
+    assert seen['controls'] == 0, f'{name} has a control that no key reaches'
+    assert not [p for p in seen['paragraphs'] if p.lstrip().startswith('|')], f'{name} shows a table as raw text'
     assert page.evaluate(CUT, '.cell_output pre, .table-wrapper') == [], f'{name}: outputs are cut off'
-    assert page.locator('.output.stream + .output.stream').count() == 0, f'{name} shows one output in pieces'
-    codes = page.locator('.cell_input:visible').all_inner_texts()
-    assert not [c for c in codes if all(line.startswith(('import ', 'from ')) for line in c.split('\n') if line)], f'{name} shows bare imports'
+    assert seen['pieces'] == 0, f'{name} shows one output in pieces'
+    assert not [c for c in seen['codes'] if all(line.startswith(('import ', 'from ')) for line in c.split('\n') if line)], f'{name} shows bare imports'
     return len(drawn)
 
 

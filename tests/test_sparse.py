@@ -16,9 +16,13 @@ from torch import nn
 pytest.importorskip('numba', reason='the extra `sparse` is not installed')
 
 from colt.engines import layers
-from colt.engines.blocks import from_blocks, to_blocks
+from colt.engines.blocks import clear_padding_, from_blocks, to_blocks
 from colt.engines.folded import folded
+from colt.engines.graph import trace
 from colt.engines.layers import SparseLayer
+from colt.engines.sparse_net import OnBlocks, SparseNet
+from colt.mask import full_mask
+from colt.models import create
 
 TOLERANCE = 1e-5 # relative to the largest number, or to 1: with BatchNorm, the gradient of a filter's only weight cancels to 0
 
@@ -142,21 +146,71 @@ def a_layer(norm=True):
     return SparseLayer(conv, mask_like(conv.weight, .5), (3, 6, 6), nn.BatchNorm2d(4) if norm else None, 'relu', nn.MaxPool2d(2))
 
 
-def gradients(layer, x, g): return torch.autograd.grad(layer(x, 20), [x, layer.values, layer.norm.weight], g)
-
-
-def test_padded_lanes_enter_nothing(small_tiles):
-    "Numbers, inf and nan in the padded lanes of input and gradient change no bit"
+@pytest.mark.parametrize('arch', ['lenet5', 'conv3', 'resnet18', 'shufflenetv2'])
+def test_padded_lanes_stay_zero(arch, small_tiles):
+    "After each layer, and in each gradient, whatever a bias or BatchNorm would make of them"
     torch.manual_seed(1)
-    clean, layer = to_blocks(torch.randn(20, 3, 6, 6)), a_layer()
-    g = torch.randn(2, *layer.out_shape, 16)
-    expected = gradients(copy.deepcopy(layer), clean.requires_grad_(), g)
-    for noise in 1e3, math.inf, math.nan:
-        dirty, dirty_g = clean.detach().clone(), g.clone()
-        dirty[-1, ..., 4:] = dirty_g[-1, ..., 4:] = noise
-        found = gradients(copy.deepcopy(layer), dirty.requires_grad_(), dirty_g)
-        assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
-        assert found[0][-1, ..., 4:].eq(0).all() and copy.deepcopy(layer)(dirty, 20)[-1, ..., 4:].eq(0).all()
+    net, shape, clean = create(arch, 10, (1, 28, 28)), (1, 28, 28), []
+    for module in net.modules():
+        if getattr(module, 'bias', None) is not None: nn.init.normal_(module.bias)
+    mask = {n: torch.rand(m.shape) < .3 for n, m in full_mask(net, ('conv', 'linear')).items()}
+    model = SparseNet(net, mask, trace(net, mask, shape))
+    def look(blocks): clean.append(bool(blocks[-1, ..., 4:].eq(0).all()))
+    def follow(module, _, out):
+        look(out)
+        if out.requires_grad: out.register_hook(look)
+    for module in model.modules():
+        if isinstance(module, SparseLayer | OnBlocks): module.register_forward_hook(follow)
+    x, y = torch.randn(20, *shape), torch.randint(10, (20,))
+    nn.functional.cross_entropy(model(x), y).backward()
+    model.eval()(x)
+    assert len(clean) > 10 and all(clean)
+
+
+@pytest.mark.parametrize('kind', ['plain', 'norm', 'linear'])
+def test_gradients_of_padded_lanes_count_for_nothing(kind, small_tiles):
+    "As those of a loss over whole blocks"
+    torch.manual_seed(6)
+    base, n = nn.Linear(12, 4) if kind == 'linear' else nn.Conv2d(3, 4, 3), 120
+    norm, in_shape = nn.BatchNorm2d(4) if kind == 'norm' else None, (12,) if kind == 'linear' else (3, 6, 6)
+    layer = SparseLayer(base, mask_like(base.weight, .5), in_shape, norm, adds=kind != 'linear')
+    inputs = [to_blocks(torch.randn(n, *shape)) for shape in (in_shape, layer.out_shape)]
+    if kind == 'linear': del inputs[1]
+    def gradients(g):
+        ours, leaves = copy.deepcopy(layer), [x.clone().requires_grad_() for x in inputs]
+        z = ours(leaves[0], n, *leaves[1:])
+        return torch.autograd.grad(z, [*leaves, *ours.parameters()], g)
+    everywhere = torch.randn(8, *layer.out_shape, 16)
+    of_images = clear_padding_(everywhere.clone(), n)
+    for a, b in zip(gradients(everywhere), gradients(of_images), strict=True): assert torch.equal(a, b)
+    assert not torch.equal(everywhere, of_images), 'the gradient that was given is changed in place'
+
+
+class WithMap(nn.Module):
+    "A convolution, a learned map of one row, and what is made of both"
+    def __init__(self, after):
+        super().__init__()
+        self.conv, self.map, self.after = nn.Conv2d(3, 4, 3, padding=1), nn.Parameter(torch.randn(1, 4, 6, 6)), after
+    def forward(self, x): return self.after(self.conv(x), self.map)
+
+
+NOT_FOR_EACH_IMAGE = {
+    'map, as a residual': lambda y, m: F.relu(y + m),
+    'map, added alone': lambda y, m: F.max_pool2d(F.relu(y) + m, 2),
+    'mean of the batch': lambda y, m: F.relu(y) + m*y.mean(0, keepdim=True),
+    'one long row': lambda y, m: torch.flatten(F.relu(y)).view(y.size(0), -1)*m.sum()}
+
+
+@pytest.mark.parametrize('name', NOT_FOR_EACH_IMAGE)
+def test_a_value_that_has_no_row_for_each_image_stays_out_of_blocks(name, small_tiles):
+    torch.manual_seed(7)
+    net, x = WithMap(NOT_FOR_EACH_IMAGE[name]), torch.randn(20, 3, 6, 6)
+    mask = {'conv.weight': mask_like(net.conv.weight, .5)}
+    net.conv.weight.data.mul_(mask['conv.weight'])
+    model = SparseNet(net, mask, trace(net, mask, (3, 6, 6)))
+    assert [*model.sparse] == ['conv.weight']
+    ours, truth = ((out, *torch.autograd.grad(out.square().sum(), [net.map, net.conv.bias])) for out in (model(x), net(x)))
+    for a, b in zip(ours, truth, strict=True): assert torch.allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
 def test_two_forward_passes_before_two_backward_passes(small_tiles):

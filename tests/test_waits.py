@@ -1,5 +1,6 @@
 "Nothing in a training step waits for the device: what reads a tensor's value happens once in an epoch, not once in a batch"
 import math
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,7 @@ from colt.mask import full_mask, prune
 from colt.models import create
 from colt.partition import by_class
 from colt.recipe import Recipe
-from colt.train import _set_up, _train_epoch, _evaluate, fit
+from colt.train import _is_listening, _set_up, _train_epoch, _evaluate, fit
 
 READS = 'aten._local_scalar_dense', 'aten.item', 'aten.nonzero', 'aten.masked_select', 'aten.equal', 'aten.is_nonzero', 'aten.unique'
 
@@ -75,14 +76,14 @@ def test_no_batch_of_an_evaluation_waits():
 def test_a_callback_is_not_called_all_the_time(device, read_at, listens):
     training = training_of(40, report=print)
     training.engine, training.read_at = SimpleNamespace(device=torch.device(device)), read_at
-    assert training.is_listening() == listens
+    assert _is_listening(training) == listens
 
 
 def test_a_late_reading_reports_every_batch_once_and_gives_the_same_bits(monkeypatch):
     def reported(is_listening):
         events = []
         with monkeypatch.context() as m:
-            if is_listening: m.setattr('colt.train._Training.is_listening', is_listening)
+            if is_listening: m.setattr('colt.train._is_listening', is_listening)
             result = fit(create('lenet5', 2, (1, 16, 16)), partition_of(95), Recipe('lenet5', batch_size=10, end_iter=2), report=events.append)
         return events, result
     at_once, plain = reported(None)
@@ -108,15 +109,16 @@ def test_an_autocast_around_a_training_changes_nothing():
     assert all(torch.equal(w, around[n]) for n, w in alone.items())
 
 
-def test_an_autocast_in_a_network_sees_the_weights_of_each_step():
+@pytest.mark.parametrize('around', [nullcontext, lambda: torch.autocast('cpu', torch.float16), lambda: torch.autocast('cpu', enabled=False)])
+def test_an_autocast_in_a_network_sees_the_weights_of_each_step(around):
     class Halved(torch.nn.Sequential):
-        keep = True
         def forward(self, x):
-            with torch.autocast('cpu', torch.bfloat16, cache_enabled=self.keep): return super().forward(x)
-    def trained(keep):
+            with torch.autocast('cpu', **self.how): return super().forward(x)
+    def trained(**how):
         torch.manual_seed(0)
         net = Halved(torch.nn.Flatten(), torch.nn.Linear(256, 2))
-        net.keep = keep
+        net.how = how
         return fit(net, partition_of(95), Recipe('lenet5', batch_size=10, end_iter=2, lr=.01)).weights
-    kept, anew = trained(True), trained(False)
+    with around(): kept = trained()
+    anew = trained(dtype=torch.bfloat16, cache_enabled=False)
     assert all(torch.equal(w, anew[n]) for n, w in kept.items())

@@ -18,7 +18,7 @@ import tempfile
 import time
 import traceback
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -419,13 +419,103 @@ def strangers(reference=None):
     return [('a valid file of another run or cycle', len(rows), len(rows))]
 
 
-PARTS = {'kills': 200, 'faults': 10**9, 'races': 40, 'mutations': 10_000}
+WAYS = {
+    'lost': lambda f, other: f.unlink(),
+    'cut': lambda f, other: f.write_bytes(f.read_bytes()[:f.stat().st_size//2]),
+    'empty': lambda f, other: f.write_bytes(b''),
+    'zeros': lambda f, other: f.write_bytes(bytes(f.stat().st_size)),
+    'another file': lambda f, other: f.write_bytes(other.read_bytes()),
+    'a folder': lambda f, other: (f.unlink(), f.mkdir()),
+}
+
+
+def losses(n, seed=0, reference=None):
+    "Each file of a finished run, all of a kind, and all of two kinds lost or damaged in each way; then the run is resumed, or taken further"
+    reference, trials, rows = reference or Reference(['colt']), [], []
+    for name in reference.names:
+        top = reference.top/'runs'/name
+        files = files_of(top)
+        kinds = sorted({p.parent for p in files} - {top})
+        groups = [[p] for p in files] + [[p for p in files if p.parent in (a, b)] for a in kinds for b in kinds if a <= b]
+        trials += [(name, group, way, further) for group in groups for way in WAYS for further in (False, True)]
+    if n < len(trials): trials = random.Random(seed).sample(trials, n)
+    for name in reference.names:
+        of_run = [trial for trial in trials if trial[0] == name]
+        if of_run: shared(reference.top, lambda trial: lose(*trial, reference), of_run)
+        rows.append((f'files lost or damaged, {name}', len(of_run), len(of_run)))
+    return rows
+
+
+def files_of(run):
+    "The files of a run that say something of it"
+    return sorted(p for p in run.rglob('*') if p.suffix in ('.safetensors', '.json', '.jsonl'))
+
+
+def another(f, group):
+    "A file of the same run that is not lost: of the same kind if there is one, or else of the same format"
+    run = f.parent if f.suffix != '.safetensors' or f.name == 'init.safetensors' else f.parent.parent
+    return min((p for p in files_of(run) if p not in group), key=lambda p: (p.suffix != f.suffix, p.parent != f.parent, p))
+
+
+def lose(name, group, way, further, reference):
+    "Damage some files of a finished run and go on with it: what was there is there again, or is named"
+    with reference.place() as cwd:
+        folder, top = cwd/'runs'/name, reference.top/'runs'/name
+        shutil.copytree(top, folder, dirs_exist_ok=True)
+        for f in group: WAYS[way](folder/f.relative_to(top), another(f, group))
+        text, ended = go_on(folder, further)
+        before, after = kept(top), kept(folder)
+        changed = [f for f in before if after.get(f) != before[f]]
+        changed = sorted({f.partition(',')[0] for f in changed}) # of the lines, their file
+        damaged = [f.relative_to(top).as_posix() for f in group]
+        where = f'{name}, {way}, {further=}, {damaged}: {text}'
+        if ended: assert any(f in text for f in damaged), f'an error names no file: {where}'
+        else: assert all(f in text for f in changed), f'{changed} changed without a word: {where}'
+        assert {*changed} <= {*damaged}, f'other files changed, {changed}: {where}'
+        last = max(f.name for f in (top/'tickets').iterdir())
+        if not ended and name != 'transfer': assert not any(last in f for f in changed), f'{changed} is not there again: {where}'
+
+
+def go_on(folder, further):
+    "Resume a run in this process, or take it a cycle further: what is said, and whether that is an error"
+    from dataclasses import replace
+    from colt.plans import plan
+    from colt.records import RunFolder
+    from colt.resume import resumed_transfer
+    from colt.runs import execute, resume_run
+    from colt.transfers import execute_transfer, plan_transfer
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        try:
+            run = RunFolder(folder)
+            if run.transfer:
+                source, recipe, which = resumed_transfer(run, {}, folder.parent)
+                planned, work = plan_transfer(source, recipe, **which), execute_transfer
+            else: planned, work = plan(replace(run.recipe, max_cycles=run.recipe.max_cycles + further)), execute
+            list(work(planned, resume_run(planned, folder)))
+        except (ValueError, OSError) as e: return str(e), True
+    return ' '.join(str(w.message) for w in said), False
+
+
+def kept(folder):
+    "What a run has to keep: its settings but for how far it goes, its tensors, and each of its lines without the seconds"
+    found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob('*.safetensors') if p.is_file()}
+    with suppress(ValueError, OSError): # it may be damaged
+        about = without_time(json.loads((folder/'recipe.json').read_text()))
+        found['recipe.json'] = about | {'recipe': {k: v for k, v in about['recipe'].items() if k != 'max_cycles'}}
+    with suppress(ValueError, OSError):
+        lines = (folder/'cycles.jsonl').read_text().splitlines()
+        found |= {f'cycles.jsonl, {i}': without_time(json.loads(line)) for i, line in enumerate(lines)}
+    return found
+
+
+PARTS = {'kills': 200, 'faults': 10**9, 'races': 40, 'losses': 10**9, 'mutations': 10_000}
 
 
 def main(asked):
     loaded()
     parts = dict(a.split('=') for a in asked) or PARTS
-    few = {'races', 'mutations'} >= parts.keys() # these need one run
+    few = {'races', 'losses', 'mutations'} >= parts.keys() # these need one run
     began, reference = time.monotonic(), Reference(['colt'] if few else tuple(RUNS))
     print(f"{'':<48}{'trials':>8}{'as promised':>13}")
     for name, n in parts.items():

@@ -17,7 +17,13 @@ def _end_quietly(number, frame):
     print(f'{Path(sys.argv[0]).stem}: interrupted', file=sys.stderr)
     os._exit(1)
 
+def _check_folder():
+    "Without a current folder, PyTorch would end the process with a message about its own files"
+    try: os.getcwd()
+    except OSError: sys.exit(f'{Path(sys.argv[0]).stem}: the current folder was deleted; change to another one')
+
 _is_command = Path(sys.argv[0]).stem.startswith('colt-')
+if _is_command: _check_folder()
 if _is_command and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, _end_quietly) # until `run_command`
 

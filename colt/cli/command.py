@@ -10,6 +10,7 @@ __all__ = ['command_parser', 'Flag', 'yes_or_no', 'add_flags', 'printable', 'Ter
 import argparse, errno, os, shlex, shutil, signal, sys, threading, warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -41,6 +42,11 @@ class Flag(NamedTuple):
     metavar: str # stands for the value in help, and says how it is read; empty for no value
     help: str
     default: Any = None
+
+    @property
+    def dest(self) -> str: # the name under which a parser stores its value
+        long = next(name for name in self.names.split() if name.startswith('--'))
+        return long.removeprefix('--').replace('-', '_')
 
 # %% ../../nbs/api/26a_command.ipynb #3e614af3
 def yes_or_no(
@@ -76,10 +82,15 @@ def printable(
     return ''.join(map(escaped, str(text)))
 
 # %% ../../nbs/api/26a_command.ipynb #f177267b
+_STDOUT = 'standard output'
+
 class _Console(Console):
     "A console that prints no control characters"
     def print(self, *objects, **options):
-        super().print(*(printable(o) if isinstance(o, str) else o for o in objects), **options)
+        try: super().print(*(printable(o) if isinstance(o, str) else o for o in objects), **options)
+        except OSError as e:
+            e.filename = _STDOUT
+            raise
 
 # %% ../../nbs/api/26a_command.ipynb #353bf9dc
 class Terminal:
@@ -87,6 +98,7 @@ class Terminal:
     def __init__(self,
         prog:str, # name of the command
     ):
+        if isinstance(sys.stdout, TextIOWrapper): sys.stdout.reconfigure(errors='backslashreplace')
         # a notebook or a test may have replaced sys.stdout
         is_terminal = sys.stdout is sys.__stdout__ and os.isatty(1)
         self.console = _Console(soft_wrap=True, highlight=False, markup=False, emoji=False,
@@ -138,18 +150,22 @@ _OF_THE_DISK = errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS
 def _in_words(error):
     "An error of the disk: the file, the cause, the way out"
     if not isinstance(error, OSError) or not error.filename: return error
-    cause, way = str(error.strerror), 'name another folder, or change its permissions'
-    if error.errno in (errno.ENOSPC, errno.EDQUOT): way = 'make room'
+    cause = str(error.strerror)
     if "can't be read" not in cause: cause = f"can't be written ({cause})"
-    return f"'{error.filename}' {cause}; {way}"
+    if error.filename == _STDOUT: text = f'{_STDOUT} {cause}'
+    else: text = f"'{error.filename}' {cause}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT): return f'{text}; make room'
+    if error.filename == _STDOUT: return text
+    return f'{text}; name another folder, or change its permissions'
 
 # %% ../../nbs/api/26a_command.ipynb #5d1e2601
-_NOT_EMPTY = 'out data match from device dataset1 dataset2 save workers cluster seeds'.split()
-
-def _check_not_empty(args):
-    for flag in _NOT_EMPTY:
-        if getattr(args, flag, None) == '':
-            raise ValueError(f'--{flag} is empty; give it a word, or leave it out')
+def _check_not_empty(parser, args):
+    "Raise `ValueError` for a flag whose word is empty; settings of a recipe may be"
+    for action in parser._actions:
+        is_empty = getattr(args, action.dest, None) == ''
+        if is_empty and action.default not in ('', argparse.SUPPRESS):
+            flag = (action.option_strings or [action.metavar])[0]
+            raise ValueError(f'{flag} is empty; give it a word, or leave it out')
 
 # %% ../../nbs/api/26a_command.ipynb #9d0f48e7
 def run_command(
@@ -162,7 +178,7 @@ def run_command(
     with _signals_as_exceptions(), warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: terminal.print_error(f'warning: {message}')
         try:
-            _check_not_empty(args)
+            _check_not_empty(parser, args)
             work(terminal, args)
             return 0
         except KeyboardInterrupt: return terminal.end('interrupted', 1)

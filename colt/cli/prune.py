@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import Any
 
 from .command import Flag, add_flags, check_folder, command_parser, resume_command, run_command
-from .many import executor, next_steps, run_seeds, seed_jobs, share_out
+from .many import ELSEWHERE, executor, next_steps, run_seeds, seed_jobs, share_out
 from .training import add_run_flags, add_settings, asked_folder, asked_settings, card_lines
 from .training import check_flags, check_free, check_outputs, default_words, execute_with_table
 from .training import next_step, records_in
@@ -28,7 +28,7 @@ from ..own_network import Source, load_source, own_network
 from ..plans import Origin, check_plan, plan_at
 from ..progress import opening
 from ..recipe import Recipe, one_shot, usual_device
-from ..records import collapse_of
+from ..record import collapse_of, first_cells
 from ..resume import Layers, classes_and_shape, kept_run, matched, resumed
 from ..resume import run_standing, with_one_target
 from ..runs import execute
@@ -55,14 +55,11 @@ _FLAGS = (
     Flag('--one_shot', '',
          'prune in a single round: each vote removes --sparsity of the weights; '
          'the overlap of several votes may be sparser than that, or denser with --overlap any'),
-    Flag('--workers', 'N|auto',
-         'how many networks are trained at the same time, each in a process of its own (default: 1)'),
-    Flag('--cluster', 'ADDRESS',
-         "train on the workers of a Dask scheduler, such as tcp://10.0.0.1:8786; "
-         "'local' makes --workers here"),
     Flag('--seeds', 'N-N',
          'a run for each of these seeds, such as 0-4 or 0,3,7, named --name and its seed; '
-         'what is finished is skipped, and all are compared'))
+         'what is finished is skipped, and all are compared'),
+    Flag('--workers', 'N|auto',
+         'how many networks are trained at the same time, each in a process of its own (default: 1)'))
 
 # %% ../../nbs/api/26c_prune.ipynb #26cc000a
 _SETTINGS = [f.name for f in fields(Recipe) if f.name not in ('device', 'match')]
@@ -71,7 +68,8 @@ def parser() -> ArgumentParser:
     "All flags of `colt-prune`"
     example = 'colt-prune --dataset fashionmnist --arch_type lenet5 --sparsity 0.98'
     p = command_parser('colt-prune', _WHAT, example)
-    add_flags(add_run_flags(p), _FLAGS)
+    group = add_run_flags(p)
+    add_flags(group, [*_FLAGS, *ELSEWHERE])
     words = default_words()
     add_settings(p.add_argument_group('the recipe'), {name: words[name] for name in _SETTINGS})
     return p
@@ -119,7 +117,8 @@ def asked_own(
 # %% ../../nbs/api/26c_prune.ipynb #26cc0004
 def _check_own(run, own):
     "Raise `ValueError` if the run has a network or pictures of the user's own that are not named again"
-    network, dataset = run.about()['network'], run.recipe.dataset
+    network = run.about()['network']
+    dataset = run.recipe.dataset
     if network and own.net is None:
         raise ValueError(f"--resume: '{run.path}' is of a network of your own ({network['class']}); "
                          'give --net FILE:NAME again')
@@ -132,10 +131,9 @@ def _default_recipe(paper, given, own):
     "Our defaults or the authors', changed by what is given"
     changes: dict[str, Any] = {'device': usual_device()} | with_one_target(given)
     dataset = changes.pop('dataset', 'cifar100' if paper else 'digits')
-    if own.net and paper:
-        raise ValueError("--paper: the authors' code has no settings for a network of your own")
     if own.net:
-        classes = own.size()[0] if own.pictures else size_of(dataset)[0]
+        if paper: raise ValueError("--paper: the authors' code has no settings for a network of your own")
+        classes, _ = own.size() if own.pictures else size_of(dataset)
         return own_recipe(own.net, classes, dataset, own.head, **changes)
     if own.pictures:
         recipe = Recipe.default(changes.pop('arch', 'conv3'), **changes)
@@ -160,7 +158,8 @@ def asked_recipe(
         recipe, match = matched(args.out, args.match, {'device': usual_device()} | given)
     else: recipe = _default_recipe(args.paper, given, own)
     recipe = settled(recipe)
-    return one_shot(recipe) if args.one_shot else recipe, match
+    if args.one_shot: recipe = one_shot(recipe)
+    return recipe, match
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00013
 def _check_outputs(args, recipe, classes):
@@ -172,10 +171,12 @@ def _check_outputs(args, recipe, classes):
 def _preview(args, folder, recipe, match, own):
     "What would be pruned; raise `ValueError` if that is known to be impossible"
     classes, shape = own.size() if own.pictures else classes_and_shape(recipe.dataset, folder)
-    outputs, head = outputs_of(recipe, classes), 'head'
+    outputs = outputs_of(recipe, classes)
+    head = 'head'
     if own.net:
         made = own_network(own.net, outputs, own.head, recipe.seed, shape)
-        net, head = made.make(outputs, recipe.seed), made.head
+        net = made.make(outputs, recipe.seed)
+        head = made.head
     else: net = create(recipe.arch, outputs, shape, recipe.seed, recipe.stem)
     check_plan(net, recipe, shape, outputs, match, head)
     _check_outputs(args, recipe, classes)
@@ -191,7 +192,7 @@ def _accuracies(partitions):
 # %% ../../nbs/api/26c_prune.ipynb #0f939f43
 def _row(record):
     "A line of the table: heading -> text"
-    row = {'cycle': str(record.cycle), 'sparsity': percent(record.sparsity)}
+    row = first_cells(record)
     overlap = record.agreement
     if overlap: row['overlap (chance)'] = f'{overlap.all:.3f}  ({overlap.chance:.3f})'
     accuracies = _accuracies(record.partitions)
@@ -204,7 +205,8 @@ def _row(record):
 def _speed(p, folder, last):
     "Latency and throughput of the trained ticket, if it is sparse enough to be worth it"
     if 'models' not in last.files or last.sparsity <= .8: return {}
-    net, mask = folder.model(last.cycle, normalise=False), folder.ticket(last.cycle).mask
+    net = folder.model(last.cycle, normalise=False)
+    mask = folder.ticket(last.cycle).mask
     return measured_speed(net, mask, p.dataset.shape)
 
 # %% ../../nbs/api/26c_prune.ipynb #d7622048
@@ -235,16 +237,19 @@ def _summary(args, p, folder, records):
 # %% ../../nbs/api/26c_prune.ipynb #16c00022
 def _prune_seeds(terminal, args, own):
     "A run for each seed"
-    jobs = seed_jobs(args, partial(asked_recipe, own=own), own.origin(args.data or 'data'))
-    first = _preview(args, jobs[0].folder, jobs[0].recipe, jobs[0].match, own)
-    if args.dry_run: terminal.console.print(f'{first}\n{next_steps(args, jobs)}')
+    origin = own.origin(args.data or 'data')
+    jobs = seed_jobs(args, partial(asked_recipe, own=own), origin)
+    first = jobs[0]
+    pruned = _preview(args, first.folder, first.recipe, first.match, own)
+    if args.dry_run: terminal.console.print(f'{pruned}\n{next_steps(args, jobs)}')
     else: run_seeds(terminal, args, jobs)
 
 def _dry_run(args, folder, recipe, match, own, standing):
     "What would be pruned, and where it would be written"
     lines = [_preview(args, folder, recipe, match, own)]
     lines += next_step(args, folder, recipe.dataset, standing)
-    if own.net: lines.append(f'(this has run {args.net.rpartition(":")[0]}, and nothing else)')
+    file, _, _ = (args.net or '').rpartition(':')
+    if file: lines.append(f'(this has run {file}, and nothing else)')
     return '\n'.join(lines)
 
 # %% ../../nbs/api/26c_prune.ipynb #ae88b545
@@ -254,12 +259,14 @@ def _run(terminal, args, p, folder, records, standing):
     if not standing:
         check_folder(folder.path)
         say(opening(p, folder.path))
-    n = share_out(terminal.console, args, p, folder.threads if standing else None)
+    threads = folder.threads if standing else None
+    n = share_out(terminal.console, args, p, threads)
     with executor(args, n) as train:
         train_all = partial(execute, train=train)
         run = execute_with_table(terminal, args, p, folder, records, _row, train_all)
     say('\n' + '\n'.join([*card_lines(run), '']))
-    for label, text in _summary(args, p, run, records).items(): say(f'{label:<15}{text}')
+    summary = _summary(args, p, run, records)
+    for label, text in summary.items(): say(f'{label:<15}{text}')
 
 # %% ../../nbs/api/26c_prune.ipynb #cc7d11a5
 def _prune(terminal, args):
@@ -271,7 +278,8 @@ def _prune(terminal, args):
     records = records_in(args, folder, recipe)
     standing = run_standing(folder, records, recipe, match)
     if args.dry_run:
-        return terminal.console.print(_dry_run(args, folder, recipe, match, own, standing))
+        would = _dry_run(args, folder, recipe, match, own, standing)
+        return terminal.console.print(would)
     check_free(args, folder, standing)
     p = plan_at(recipe, own.origin(args.data or 'data'), match, own.net)
     _check_outputs(args, recipe, len(p.dataset.classes))

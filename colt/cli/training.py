@@ -30,23 +30,21 @@ from ..runs import check_same, create_run, resume_run
 from ..wording import percent, shown
 
 # %% ../../nbs/api/26b_training.ipynb #16b00008
-_CAUSES = ( # in words; the setting; its values
-    ('architecture', 'arch', ARCHITECTURES),
-    ('data set', 'dataset', DATASETS),
-    ('optimizer', 'optimizer', OPTIMIZERS))
+# settings that name an entry of a table
+_TABLES: dict[str, Iterable[str]] = {'arch': ARCHITECTURES, 'dataset': DATASETS, 'optimizer': OPTIMIZERS}
 
-def _depends_on(setting, values):
+def _depends_on(setting):
     "The settings whose default depends on another setting"
     usual = asdict(Recipe.default())
-    others = [asdict(Recipe.default(**{setting: value})) for value in values]
+    others = [asdict(Recipe.default(**{setting: value})) for value in _TABLES[setting]]
     changed = {name for name in usual if any(other[name] != usual[name] for other in others)}
     return changed - {setting}
 
 # %% ../../nbs/api/26b_training.ipynb #facfcebd
 def default_words() -> dict[str, str]: # setting -> text
     "The default of every setting, as help shows it"
-    dependent = {words: _depends_on(setting, values) for words, setting, values in _CAUSES}
-    found = {}
+    comments, found = docments(Recipe), {}
+    dependent = {comments[setting]: _depends_on(setting) for setting in _TABLES}
     for name, value in asdict(Recipe.default()).items():
         causes = [words for words, names in dependent.items() if name in names]
         found[name] = f"by {' and '.join(causes)}" if causes else shown(value)
@@ -55,6 +53,10 @@ def default_words() -> dict[str, str]: # setting -> text
 # %% ../../nbs/api/26b_training.ipynb #16b00010
 # type of a setting -> what stands for its value in help
 _METAVARS = {bool: 'YES|NO', int: 'N', float: 'X', str: 'WORD'}
+
+def _listed(words):
+    *others, last = words
+    return f'{", ".join(others)} or {last}'
 
 def _flag(name): return 'arch_type' if name == 'arch' else name # as in the authors' code
 
@@ -66,10 +68,13 @@ def add_settings(
     "Add a flag for each of these settings of a recipe"
     comments = docments(Recipe)
     for field in fields(Recipe):
-        if field.name not in defaults: continue
+        name = field.name
+        if name not in defaults: continue
         kind = (get_args(field.type) or (field.type,))[0]
-        text = f'{comments[field.name]} (default: {defaults[field.name]})'.replace('%', '%%')
-        add_flags(group, [Flag(f'--{_flag(field.name)}', _METAVARS[kind], text, SUPPRESS)])
+        what = comments[name]
+        if name in _TABLES: what += f': {_listed(_TABLES[name])}'
+        text = f'{what} (default: {defaults[name]})'.replace('%', '%%')
+        add_flags(group, [Flag(f'--{_flag(name)}', _METAVARS[kind], text, SUPPRESS)])
 
 # %% ../../nbs/api/26b_training.ipynb #16b00012
 _RUN_FLAGS = (
@@ -214,15 +219,15 @@ class Table:
     "A table that is printed line by line"
     def __init__(self, console:Console):
         self.console = console
-        self.is_empty = True
+        self.widths: list[int] = [] # of the columns; none before the first line
 
     def add(self, cells:Mapping[str, str]): # heading -> text
         "Print a line; before the first one, its headings"
-        widths = [max(9, len(heading) + 2) for heading in cells]
-        def line(texts): return ''.join(text.rjust(width) for text, width in zip(texts, widths))
-        if self.is_empty: self.console.print(line(cells), style='bold')
+        def line(texts): return ''.join(text.rjust(width) for text, width in zip(texts, self.widths))
+        if not self.widths:
+            self.widths = [max(9, len(heading) + 2, len(text) + 2) for heading, text in cells.items()]
+            self.console.print(line(cells), style='bold')
         self.console.print(line(cells.values()))
-        self.is_empty = False
 
 # %% ../../nbs/api/26b_training.ipynb #16b00032
 def write_report(
@@ -232,14 +237,8 @@ def write_report(
     from colt.plot import save_report # imports plotly, which help does not need
     save_report(folder)
 
-# %% ../../nbs/api/26b_training.ipynb #1d5b71e4
-def _has_report(folder):
-    "Whether the report is there, and newer than the records"
-    report, lines = folder.path/'report.html', folder.path/'cycles.jsonl'
-    return report.is_file() and report.stat().st_mtime_ns >= lines.stat().st_mtime_ns
-
 # %% ../../nbs/api/26b_training.ipynb #26bb0002
-_FINISHED = "nothing was trained: the run in '{}' is finished"
+_FINISHED = "the run in '{}' is finished"
 _KEY = ('valid: accuracy on validation images; test: accuracy on test images; '
         'sparsity: the pruned share of the weights that may be pruned')
 
@@ -253,20 +252,23 @@ def execute_with_table(
     work:Callable[..., Iterator[Record]], # `execute` or `execute_transfer`
 ) -> RunFolder: # of the run
     "Start or resume a run; for each cycle, print a line and write a report. Errors as in `create_run`"
-    table, known = Table(terminal.console), len(records)
+    table = Table(terminal.console)
     terminal.console.print(_KEY)
     with progress_bar(terminal.console, plan) as report:
         if args.resume: run = resume_run(plan, folder.path, args.threads)
         else: run = create_run(plan, folder.path, args.threads)
         terminal.hint = f'resume with: {resume_command(terminal.prog, args, folder.path.name)}'
         for record in records: table.add(row(record))
+        is_finished = True
         for record in work(plan, run, report):
+            is_finished = False
             table.add(row(record))
             before = [r for r in records if r.cycle < record.cycle] # the last one may be done again
             records[:] = [*before, record]
             write_report(run)
-    if args.resume and len(records) == known: terminal.console.print(_FINISHED.format(run.path))
-    if records and not _has_report(run): write_report(run)
+    if is_finished:
+        terminal.console.print(_FINISHED.format(run.path))
+        write_report(run)
     return run
 
 # %% ../../nbs/api/26b_training.ipynb #26b00002

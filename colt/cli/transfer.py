@@ -14,6 +14,7 @@ from .training import add_run_flags, add_settings, asked_folder, asked_settings,
 from .training import check_flags, check_free, check_outputs, execute_with_table, next_step, records_in
 from ..partition import classes_of
 from ..recipe import Recipe
+from ..record import first_cells
 from ..records import RunFolder
 from ..resume import TRAINING, classes_and_shape, find_run, kept_run, resumed_transfer
 from ..resume import the_run_with, transfer_recipe, transfer_standing
@@ -128,7 +129,7 @@ def _description(chosen):
 # %% ../../nbs/api/26d_transfer.ipynb #11155a73
 def _row(record):
     "A line of the table: heading -> text"
-    row = {'cycle': str(record.cycle), 'sparsity': percent(record.sparsity)}
+    row = first_cells(record)
     row['valid ticket'] = percent(record.ticket.valid_accuracy)
     row['test ticket'] = percent(record.ticket.test_accuracy)
     for name, control in record.controls.items(): row[f'test {name}'] = percent(control.test_accuracy)

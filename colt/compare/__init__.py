@@ -40,7 +40,11 @@ def at(
 # %% ../../nbs/api/23_compare.ipynb #7d750f99
 def _accuracies(found): return {seed: r.ticket.test_accuracy for seed, r in found.items() if r.ticket}
 
-def _mean(found, name): return sum(getattr(r, name) for r in found.values())/len(found)
+def _mean(found, name):
+    values = [getattr(record, name) for record in found.values()]
+    return sum(values)/len(values)
+
+def _kept(found): return 1 - _mean(found, 'sparsity')
 
 # %% ../../nbs/api/23_compare.ipynb #e6421660
 def _compare(found, first):
@@ -48,7 +52,7 @@ def _compare(found, first):
     own, others = _accuracies(found), _accuracies(first)
     if not own or not others: return ''
     mean, half = difference(own, others)
-    more = (1 - _mean(found, 'sparsity'))/max(1e-9, 1 - _mean(first, 'sparsity'))
+    more = _kept(found)/max(1e-9, _kept(first))
     if half is None or 1/1.1 <= more <= 1.1: return verdict(mean, half)
     size = 'less sparse' if more > 1 else 'sparser'
     despite_size = mean < 0 if more > 1 else mean > 0
@@ -95,11 +99,13 @@ def format_accuracy(
     row:dict[str, Any], # from `table`
 ) -> str:
     "An accuracy with its interval, in percent"
-    accuracy, half = row['accuracy'], row['half']
+    accuracy = row['accuracy']
+    half = row['half']
     if accuracy is None: return 'not evaluated'
     text = f'{100*accuracy:.2f} %'
     text += ' (too few seeds)' if half is None else f' ± {100*half:.2f}'
-    evaluated, seeds = row['evaluated'], row['seeds']
+    evaluated = row['evaluated']
+    seeds = row['seeds']
     if evaluated < seeds: text += f', {evaluated} of {seeds} evaluated'
     return text
 
@@ -126,11 +132,11 @@ def told(
     "The table as text"
     cells = [format_row(row) for row in rows]
     columns = []
-    for head in cells[0]:
-        texts = [head, *(row[head] for row in cells)]
+    for heading in cells[0]:
+        texts = [heading, *(row[heading] for row in cells)]
         width = max(map(len, texts))
-        words = head in ('method', 'test accuracy', 'against the first')
-        columns.append([text.ljust(width) if words else text.rjust(width) for text in texts])
+        align = str.ljust if heading in ('method', 'test accuracy', 'against the first') else str.rjust
+        columns.append([align(text, width) for text in texts])
     lines = ['  '.join(texts).rstrip() for texts in zip(*columns)]
     for i, (above, below) in enumerate(pairwise(rows), 1):
         if above['level'] != below['level']: lines[i] += '\n'
@@ -171,8 +177,10 @@ def _values(record):
     "The values of a line of the CSV file, by column"
     values = dict(vars(record))
     if record.ticket: values |= vars(record.ticket)
-    if record.agreement: values |= {'agreement': record.agreement.all, 'chance': record.agreement.chance}
-    return values | {name: accuracy.test_accuracy for name, accuracy in record.controls.items()}
+    overlap = record.agreement
+    if overlap: values |= {'agreement': overlap.all, 'chance': overlap.chance}
+    controls = {name: accuracy.test_accuracy for name, accuracy in record.controls.items()}
+    return values | controls
 
 # %% ../../nbs/api/23_compare.ipynb #04d96959
 def _as_text(value):
@@ -191,7 +199,8 @@ def save_csv(
         for run, (seed, records) in zip(group.runs, group.records.items()):
             about = {'kind': _as_text(group.name), 'run': _as_text(run.path), 'seed': seed}
             rows += [_values(record) | about for record in records]
-    controls = dict.fromkeys(name for row in rows for name in row['controls'])
+    controls: dict[str, None] = {} # their names, in order
+    for row in rows: controls |= dict.fromkeys(row['controls'])
     text = io.StringIO()
     writer = csv.DictWriter(text, [*_COLUMNS, *controls], extrasaction='ignore', lineterminator='\n')
     writer.writeheader()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch.utils.data import Dataset as TorchDataset, Subset
+from torch.utils.data import DataLoader, Dataset as TorchDataset, Subset
 
 from .folders import from_folder as from_folder, read_imagenet, read_split_folders, read_tinyimagenet
 from .folders import split_folders as split_folders, unpack as unpack
@@ -223,9 +223,11 @@ def as_dataset(
 # %% ../../nbs/api/00_data.ipynb #70d9708f
 def _as_images(data):
     if isinstance(data, Images): return data
-    if isinstance(data, tuple) and any(isinstance(part, TorchDataset) for part in data):
-        raise ValueError(f'as_dataset: this is a tuple of {len(data)} data sets; divide them yourself: '
-                         'split(from_dataset(train), from_dataset(test))')
+    if isinstance(data, tuple) and any(isinstance(part, TorchDataset|DataLoader) for part in data):
+        of, what = '', 'data sets'
+        if any(isinstance(part, DataLoader) for part in data): of, what = '.dataset', 'loaders'
+        raise ValueError(f'as_dataset: this is a tuple of {len(data)} {what}; divide them yourself: '
+                         f'split(from_dataset(train{of}), from_dataset(test{of}))')
     if isinstance(data, tuple) and len(data) == 2: return from_arrays(*data)
     return from_dataset(data)
 

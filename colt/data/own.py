@@ -111,7 +111,10 @@ def _stack_pictures(pictures):
 # %% ../../nbs/api/00f_own.ipynb #d5e3af27
 def _all_pictures(x):
     "All pictures as uint8 (n, c, h, w), from an array or a list"
-    if not isinstance(x, list|tuple): return _as_bytes(_channels_first(_as_numpy(x)))
+    if not isinstance(x, list|tuple):
+        x = _as_numpy(x)
+        if x.dtype != object or not x.ndim: return _as_bytes(_channels_first(x))
+        x = [*x] # such as a column of a table
     pictures: list[np.ndarray] = []
     for i, picture in enumerate(x):
         with _prefixed(f'picture {i}'): pictures.append(_picture_bytes(picture))
@@ -192,7 +195,8 @@ def _check_dataset(dataset):
     "Raise `ValueError` for what has no single pictures as items"
     def refuse(what): raise ValueError(f'from_dataset: this is {what}')
     if isinstance(dataset, Mapping):
-        refuse(f'a dictionary of {list_some(list(dataset))}; pass one of its values')
+        refuse(f'a dictionary of {list_some(list(dataset))}; '
+               'pass one of its values, or call from_arrays(x, y) if they are arrays')
     if isinstance(dataset, str|PathLike):
         refuse(f"the text '{dataset}'; `from_folder` reads a folder of pictures")
     if isinstance(dataset, DataLoader) and dataset.batch_sampler is not None:

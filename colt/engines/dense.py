@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
+from inspect import signature
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from ..data import Images
 from ..data.seeds import generator_states, set_generator_states
 from ..mask import Mask, Weights, apply_
 from ..models import Net, torch_defaults
-from ..recipe import Recipe
+from ..recipe import OPTIMIZERS, Recipe
 from ..rewind import load_state_, snapshot, whole_state
 
 # %% ../../nbs/api/11_dense.ipynb #8b2c0d07
@@ -74,7 +75,8 @@ def evaluate_each(
     batches = torch.arange(len(images), device=images.y.device).split(_batch_size(images.shape))
     losses, correct = [], []
     for step, (x, y) in enumerate(images.batches(batches), 1):
-        x, y = to_input(x.to(device), (mean, std)).to(memory_format=layout), y.to(device)
+        x = to_input(x.to(device), (mean, std)).to(memory_format=layout)
+        y = y.to(device)
         with torch.no_grad(), autocast(device, precision): out = main_output(net(x))
         losses.append(F.cross_entropy(out.float(), y, reduction='sum'))
         correct.append(out.argmax(1) == y)
@@ -116,14 +118,15 @@ def _keep_memory():
     except (OSError, AttributeError): pass
 
 def _optimizer(parameters, recipe) -> torch.optim.Optimizer:
-    "The recipe's optimizer"
-    device, lr = recipe.device, recipe.lr
-    on_cuda = device.startswith('cuda')
-    if on_cuda: lr = torch.tensor(lr, device=device) # which a recorded step reads
-    settings: dict[str, Any] = dict(lr=lr, weight_decay=recipe.weight_decay, fused=device != 'mps')
-    if recipe.optimizer == 'adam': return torch.optim.Adam(parameters, **settings, capturable=on_cuda)
-    if recipe.optimizer == 'sgd': return torch.optim.SGD(parameters, **settings, momentum=recipe.momentum)
-    raise NotImplementedError(f'nothing here makes the optimizer {recipe.optimizer}')
+    "The recipe's optimizer, with those settings that its class has"
+    make, _ = OPTIMIZERS[recipe.optimizer]
+    on_cuda, lr = recipe.device.startswith('cuda'), recipe.lr
+    if on_cuda: lr = torch.tensor(lr, device=recipe.device) # which a recorded step reads
+    settings: dict[str, Any] = dict(
+        lr=lr, weight_decay=recipe.weight_decay, momentum=recipe.momentum,
+        fused=recipe.device != 'mps', capturable=on_cuda)
+    taken = signature(make).parameters
+    return make(parameters, **{name: value for name, value in settings.items() if name in taken})
 
 # %% ../../nbs/api/11_dense.ipynb #224690ae
 def _laid_out_as(parameter, values):
@@ -165,7 +168,7 @@ def _settled(engine, compute, x):
     "Compute with channels last; if that fails, undo it, and compute contiguous from now on"
     if engine.is_settled: return compute(x.to(memory_format=engine.layout))
     before, drawn = snapshot(engine.net), generator_states(str(engine.device))
-    try: return compute(x.to(memory_format=engine.layout))
+    try: return compute(x.clone().to(memory_format=engine.layout)) # a network may change its images in place
     except Exception:
         engine.layout, engine.is_settled = torch.contiguous_format, True
         lay_out_(engine.net, engine.layout)
@@ -218,11 +221,13 @@ class _Recorder:
 
 # %% ../../nbs/api/11_dense.ipynb #8b2cc002
 _HOOKS = '_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks'
+_GRADIENT_HOOKS = '_backward_hooks', '_post_accumulate_grad_hooks' # of a parameter
 
 def _launches_only(net):
     "Whether a step only launches operations, always the same: the network is ours, without hooks"
-    hooked = any(getattr(module, hooks) for module in net.modules() for hooks in _HOOKS)
-    return isinstance(net, Net) and not hooked
+    if any(getattr(module, hooks) for module in net.modules() for hooks in _HOOKS): return False
+    if any(getattr(p, hooks, None) for p in net.parameters() for hooks in _GRADIENT_HOOKS): return False
+    return isinstance(net, Net)
 
 def _recorder_of(engine):
     "What records the steps of an engine; None where they are not on CUDA, or not always the same"

@@ -32,19 +32,22 @@ class LayerChoice:
         macs = {layer.name: layer.macs for layer in self.layers}
         return sum(macs[name] for name in self.names)/max(1, sum(macs.values()))
 
-    @property
-    def why_dense(self) -> str: # such as `head.weight (it is not pruned)`
-        reasons: dict[str, list[str]] = {}
-        for name, reason in self.dense.items(): reasons.setdefault(reason, []).append(name)
-        return ', '.join(f'{_name_or_count(names)} ({reason})' for reason, names in reasons.items())
+    def __str__(self): return _in_words(self)
 
-    def __str__(self):
-        if not self.names: return 'dense'
-        share = f'{100*self.share:.0f} % of the multiply-adds'
-        counts = f'{len(self.names)} of {len(self.layers)} layers, {share}'
-        return f'sparse: {counts}' + (f'; dense: {self.why_dense}' if self.dense else '')
+# %% ../../nbs/api/11g_engine_rule.ipynb #14a80002
+def _why_dense(choice):
+    "Such as `head.weight (it is not pruned)`"
+    reasons: dict[str, list[str]] = {}
+    for name, reason in choice.dense.items(): reasons.setdefault(reason, []).append(name)
+    named = {reason: names[0] if len(names) == 1 else f'{len(names)} layers' for reason, names in reasons.items()}
+    return ', '.join(f'{layers} ({reason})' for reason, layers in named.items())
 
-def _name_or_count(names): return names[0] if len(names) == 1 else f'{len(names)} layers'
+# %% ../../nbs/api/11g_engine_rule.ipynb #14a8000d
+def _in_words(choice):
+    if not choice.names: return 'dense'
+    share = f'{100*choice.share:.0f} % of the multiply-adds'
+    counts = f'{len(choice.names)} of {len(choice.layers)} layers, {share}'
+    return f'sparse: {counts}' + (f'; dense: {_why_dense(choice)}' if choice.dense else '')
 
 # %% ../../nbs/api/11g_engine_rule.ipynb #11a70013
 def all_sparse(
@@ -67,6 +70,7 @@ class Rates(NamedTuple):
 CONVOLUTION = Rates(dense_value=300., sparse_value=150., sparse_mac=1.4, tap=5.)
 LINEAR = Rates(dense_value=20., sparse_value=200., sparse_mac=2., tap=0.)
 
+# %% ../../nbs/api/11g_engine_rule.ipynb #14a80007
 def _numbers(layer): return prod(layer.inputs) + prod(layer.outputs)
 
 def costs(
@@ -87,6 +91,7 @@ def _is_faster_dense(layer):
     dense, sparse = costs(layer)
     return dense + _CHANGE*_numbers(layer) < sparse
 
+# %% ../../nbs/api/11g_engine_rule.ipynb #14a80009
 def _totals(choice):
     "What a network costs dense, and with this choice: for one image, in dense multiply-adds"
     total_dense = total = 0.
@@ -97,6 +102,10 @@ def _totals(choice):
     return total_dense, total
 
 # %% ../../nbs/api/11g_engine_rule.ipynb #11a70016
+def _all_dense(choice, reason):
+    return LayerChoice(choice.layers, {name: reason for name in choice.names} | choice.dense)
+
+# %% ../../nbs/api/11g_engine_rule.ipynb #14a8000c
 _GAIN = .9 # a network is computed sparse if it costs less than this share of the dense one
 _STARTING = 5e11 # compilation and tracing, about ten seconds
 
@@ -112,6 +121,3 @@ def choose(
     if sparse > _GAIN*dense: return _all_dense(choice, 'the network is faster dense')
     if (dense - sparse)*images < _STARTING: return _all_dense(choice, 'the training is too short')
     return choice
-
-def _all_dense(choice, reason):
-    return LayerChoice(choice.layers, {name: reason for name in choice.names} | choice.dense)

@@ -46,7 +46,7 @@ def one_by_one(
 
 # %% ../../nbs/api/11h_folded.ipynb #11ec0005
 class FoldedLayer(nn.Module):
-    "A sparse layer that isn't trained any more"
+    "A sparse layer that isn't trained any more: folded, as arrays, with lists of taps for each size of images"
     def __init__(self,
         layer:SparseLayer, # BatchNorm is folded into a copy of it
     ):
@@ -57,18 +57,6 @@ class FoldedLayer(nn.Module):
         self.reads = find_reads(layer.kept, layer.stride, layer.padding)
         self.starts = np.append(0, layer.kept.flatten(1).sum(1).cumsum(0).numpy()) # of each output
         self.lists: dict[tuple, tuple[PixelTaps, np.ndarray]] = {} # shape of an image -> taps, values
-
-    def forward(self,
-        x:Tensor, # blocks, or blocks of one lane: (n, c, h, w, 1)
-        n:int, # how many images are real
-        residual:Tensor|None=None, # like the output before pooling
-    ) -> Tensor: # like x
-        "Compute the layer"
-        if x.shape[-1] > 1: return self.layer(x, n, residual)
-        if self.layer.is_linear: return self._multiplied(x)
-        phased = split_phases(x, self.layer.stride, self.reads.phases)
-        taps, values = self._taps(tuple(x.shape[1:4]), tuple(phased.shape[1:4]))
-        return one_by_one(self.layer, phased, taps, values, self.bias, residual)
 
     def _multiplied(self, x):
         "A linear layer, image by image"
@@ -82,3 +70,15 @@ class FoldedLayer(nn.Module):
             taps = pixel_taps(self.reads, read, self.layer._geometry(image).out, tile_pixels())
             self.lists[image] = taps, self.values[taps.order]
         return self.lists[image]
+
+    def forward(self,
+        x:Tensor, # blocks, or blocks of one lane: (n, c, h, w, 1)
+        n:int, # how many images are real
+        residual:Tensor|None=None, # like the output before pooling
+    ) -> Tensor: # like x
+        "Compute the layer"
+        if x.shape[-1] > 1: return self.layer(x, n, residual)
+        if self.layer.is_linear: return self._multiplied(x)
+        phased = split_phases(x, self.layer.stride, self.reads.phases)
+        taps, values = self._taps(tuple(x.shape[1:4]), tuple(phased.shape[1:4]))
+        return one_by_one(self.layer, phased, taps, values, self.bias, residual)

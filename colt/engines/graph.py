@@ -24,9 +24,14 @@ class _Tracer(fx.Tracer):
     "Keeps whole what depends on the size of the images"
     def __init__(self): super().__init__(autowrap_functions=(enlarge, resize))
 
+# %% ../../nbs/api/11f_graph.ipynb #14a6000d
 def _trace(net):
     "The graph of a network; raise an error if there is none"
-    graph, other = (_Tracer().trace(net.train(mode)) for mode in (True, False))
+    graphs = []
+    for mode in True, False:
+        net.train(mode)
+        graphs.append(_Tracer().trace(net))
+    graph, other = graphs
     if str(graph) != str(other):
         raise ValueError('it computes something else in training than in evaluation')
     inputs = [node for node in graph.nodes if node.op == 'placeholder']
@@ -34,11 +39,15 @@ def _trace(net):
     return graph
 
 # %% ../../nbs/api/11f_graph.ipynb #11fa0001
+_IMAGES = 2 # that a network is traced with: a tensor of one row is not one value for each image
+
+def _is_batch(value): return isinstance(value, Tensor) and value.ndim > 0 and len(value) == _IMAGES
+
 class _Shapes(fx.Interpreter):
-    "Runs a graph, and notes the shape of every value without the batch"
+    "Runs a graph on a batch, and notes the shape of each value for one image; None if it has no row for each image"
     def run_node(self, n):
         value = super().run_node(n)
-        n.meta['shape'] = tuple(value.shape[1:]) if isinstance(value, Tensor) else None
+        n.meta['shape'] = tuple(value.shape[1:]) if _is_batch(value) else None
         return value
 
 def _tried(compute, x):
@@ -78,7 +87,8 @@ def _calls(net, x, kinds):
             calls[path].append(_Call((*args, *kwargs.values()), output))
         return net.get_submodule(path).register_forward_hook(keep, with_kwargs=True)
     hooks = [watch(path) for path in calls]
-    _tried(net.eval(), x)
+    net.eval()
+    _tried(net, x)
     for hook in hooks: hook.remove()
     return calls
 
@@ -91,6 +101,8 @@ def _unsupported(layer, uses):
     if hooks or hasattr(layer, 'parametrizations'): return 'it has hooks'
     is_linear, dims = isinstance(layer, nn.Linear), uses[0].inputs[0].ndim
     if dims != (2 if is_linear else 4): return f'its input has {dims} dimensions'
+    rows = len(uses[0].inputs[0])
+    if rows != _IMAGES: return f'its input has {rows} rows for {_IMAGES} images'
     if is_linear: return ''
     if layer.padding_mode != 'zeros' or isinstance(layer.padding, str): return f'its padding is {layer.padding}'
     return '' if {*layer.dilation} == {1} else f'its dilation is {layer.dilation}'
@@ -104,6 +116,7 @@ def _spread(values, groups):
     whole[each, :, each] = values.reshape(groups, o//groups, c, *kernel)
     return whole.reshape(o, groups*c, *kernel)
 
+# %% ../../nbs/api/11f_graph.ipynb #14a60002
 def ungrouped(
     layer:nn.Conv2d|nn.Linear,
     kept:Tensor, # which of its weights are kept
@@ -117,7 +130,6 @@ def ungrouped(
     return whole, _spread(kept, layer.groups)
 
 # %% ../../nbs/api/11f_graph.ipynb #11f0000f
-ADDS = operator.add, operator.iadd, torch.add, 'add', 'add_'
 _ACTIVATIONS = {nn.ReLU: 'relu', nn.ReLU6: 'relu6'}
 
 def _norm(module):
@@ -125,18 +137,21 @@ def _norm(module):
     plain = type(module) is nn.BatchNorm2d and module.affine and module.track_running_stats
     return module if plain and module.momentum is not None else None
 
+def _pool(module):
+    "A pooling of windows side by side; else None"
+    if type(module) not in (nn.MaxPool2d, nn.AvgPool2d) or module.ceil_mode: return None
+    if getattr(module, 'dilation', 1) != 1 or pair(module.padding) != (0, 0): return None
+    return module if pair(module.kernel_size) == pair(module.stride) else None
+
+# %% ../../nbs/api/11f_graph.ipynb #14a60004
+ADDS = operator.add, operator.iadd, torch.add, 'add', 'add_'
+
 def _residual(node, last):
     "What a node adds to `last`, if it is of the same shape; else None"
     if node.target not in ADDS or len(node.args) != 2 or node.kwargs: return None
     others = [arg for arg in node.args if isinstance(arg, fx.Node) and arg is not last]
     if len(others) != 1 or len(last.meta['shape']) != 3: return None
     return others[0] if others[0].meta['shape'] == last.meta['shape'] else None
-
-def _pool(module):
-    "A pooling of windows side by side; else None"
-    if type(module) not in (nn.MaxPool2d, nn.AvgPool2d) or module.ceil_mode: return None
-    if getattr(module, 'dilation', 1) != 1 or pair(module.padding) != (0, 0): return None
-    return module if pair(module.kernel_size) == pair(module.stride) else None
 
 # %% ../../nbs/api/11f_graph.ipynb #11fa0011
 def _match(what, node, last, net):
@@ -179,6 +194,7 @@ class Layer:
     outputs: tuple[int, ...] # shape of what it computes, before pooling
     reason: str = '' # why it has no sparse form; empty if it has one
 
+# %% ../../nbs/api/11f_graph.ipynb #14a60010
 @dataclass(frozen=True)
 class Traced:
     "What is known of a network"
@@ -193,11 +209,16 @@ def is_inside(
     "Whether a path is that of a module or of something in it"
     return not module or f'{path}.'.startswith(f'{module}.')
 
+# %% ../../nbs/api/11f_graph.ipynb #14a60008
+def _takes_images(uses):
+    "Whether a module is used once, with nothing but a value for each image"
+    return len(uses) == 1 and len(uses[0].inputs) == 1 and _is_batch(uses[0].inputs[0])
+
 def _graphs(net, x, path=''):
     "The modules of a network that have a graph; of the others, path and reason"
     try:
-        graph = _trace(net)
-        _tried(_Shapes(fx.GraphModule(net.eval(), graph)).run, x)
+        graph = _trace(net) # which leaves it in evaluation mode
+        _tried(_Shapes(fx.GraphModule(net, graph)).run, x)
         return {path: graph}, {}
     except Exception as error: # the network's own code may raise any
         why = str(error).partition('\n')[0] or type(error).__name__
@@ -206,7 +227,7 @@ def _graphs(net, x, path=''):
     calls = _calls(net, x, nn.Module)
     for name, child in net.named_children():
         uses = calls.get(name, [])
-        if len(uses) != 1 or len(uses[0].inputs) != 1: continue
+        if not _takes_images(uses): continue
         traced, others = _graphs(child, uses[0].inputs[0].clone(), f'{path}.{name}'.strip('.'))
         graphs |= traced
         untraced |= others
@@ -223,6 +244,7 @@ def _reason(net, path, mask, uses, graphs, untraced):
         return [reason for module, reason in untraced.items() if is_inside(path, module)][-1]
     return _unsupported(layer, uses)
 
+# %% ../../nbs/api/11f_graph.ipynb #14a6000b
 def _layer(weight, name, mask, uses, reason):
     "What is known of a layer"
     x, out = uses[0].inputs[0], uses[0].output
@@ -237,7 +259,7 @@ def trace(
     shape:tuple[int, int, int], # (c, h, w) of the images
 ) -> Traced:
     "The graph of a network, and its convolutions and linear layers in the order of their making"
-    trial, x = copy.deepcopy(net), torch.zeros(1, *shape)
+    trial, x = copy.deepcopy(net), torch.zeros(_IMAGES, *shape)
     graphs, untraced = _graphs(trial, x)
     layers = []
     for path, uses in _calls(trial, x, (nn.Conv2d, nn.Linear)).items():

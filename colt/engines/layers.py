@@ -17,7 +17,7 @@ import torch
 from numba.core import event
 from torch import Tensor, nn
 
-from .blocks import LANES, pair, pool_blocks, without_padding
+from .blocks import LANES, clear_padding_, fused, pool_blocks, pooled_shape
 from .kernels import Gradient, convolve, differentiate, finish, mask_gradient, pool
 from .taps import Geometry, geometry, split_phases
 from .tiles import tile_pixels
@@ -31,6 +31,7 @@ def _array(tensor) -> np.ndarray: # empty for None
 
 def _arrays(*tensors): return map(_array, tensors)
 
+# %% ../../nbs/api/11e_layers.ipynb #14a40002
 def _threads(blocks):
     "Let Numba use the threads that torch has; how many of them have a block to work on"
     of_torch = torch.get_num_threads()
@@ -48,6 +49,7 @@ class _Pass(NamedTuple):
     bounds: tuple[float, float] # to which the activation clamps
     window: tuple[int, int] # of the max-pooling; (1, 1) for none
     n: int # how many images are real
+    is_wide: bool = False # whether blocks are side by side, as of a linear layer
 
     @property
     def per_channel(self) -> int: # numbers, before pooling
@@ -74,8 +76,7 @@ def _over_batch(sums): return sums.sum((0, 3), dtype=torch.float64).unbind(1)
 
 def _moments(sums, center, n, count):
     "Mean and variance of each channel, as doubles, from the kernel's sums over `count` numbers of `n` images"
-    real = n % LANES
-    if real: sums[-1, :, :, real:] = 0
+    clear_padding_(sums, n)
     first, second = _over_batch(sums)
     mean = first/count
     var = second/count - mean**2
@@ -96,12 +97,15 @@ def _finished(y, scale, shift, call, residual):
     return z, y_max, which
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00032
-def _masked(g, z, y, bounds, center):
+def _masked(g, z, y, call, center):
     "The gradient before the clamp, its sum, and its sum times y - center, of each channel"
+    if call.is_wide and call.n % LANES: g = clear_padding_(g.clone(), call.n, True) # before blocks are added up
     masked = torch.empty_like(z)
     sums = z.new_empty(*z.shape[:2], 2, LANES)
     _threads(len(z))
-    mask_gradient(bounds, *_arrays(g, z, y, center, masked, sums))
+    mask_gradient(call.bounds, *_arrays(g, z, y, center, masked, sums))
+    if not call.is_wide:
+        for blocks in masked, sums: clear_padding_(blocks, call.n)
     return masked, *_over_batch(sums)
 
 # %% ../../nbs/api/11e_layers.ipynb #11ea0016
@@ -129,6 +133,7 @@ def _differentiated(gradient, call, values, x, needs_dx):
     differentiate(taps, Gradient(*_arrays(*gradient)), call.window, call.shape.out, *arrays)
     d_values = np.empty(len(values), np.float32)
     d_values[taps.order] = parts.numpy().sum(0)
+    if dx is not None: clear_padding_(dx, call.n, call.is_wide) # padded lanes got BatchNorm's constants
     return dx, torch.from_numpy(d_values)
 
 # %% ../../nbs/api/11e_layers.ipynb #11ea0019
@@ -144,13 +149,13 @@ class _Plain(torch.autograd.Function):
             y, _ = _convolved(x, values, call.shape)
             z, _, which = _finished(y, torch.ones_like(bias), bias, call, residual)
         ctx.save_for_backward(x, values, z, which)
-        return z
+        return clear_padding_(z, call.n, call.is_wide)
 
     @staticmethod
     def backward(ctx, g):
         x, values, z, which = ctx.saved_tensors
         zero = z.new_zeros(z.shape[1])
-        g, d_bias, _ = _masked(g, z, z, ctx.call.bounds, zero)
+        g, d_bias, _ = _masked(g, z, z, ctx.call, zero)
         gradient = g, None, which, zero + 1, zero, zero
         dx, d_values = _differentiated(gradient, ctx.call, values, x, ctx.needs_input_grad[0])
         return dx, d_values, d_bias.float(), g if ctx.adds else None, None
@@ -169,19 +174,18 @@ class _Normalised(torch.autograd.Function):
         ctx.norm = _Norm(mean, inverse, scale)
         ctx.save_for_backward(x, values, z, y_max, y, which)
         ctx.mark_non_differentiable(mean, var)
-        return z, mean, var
+        return clear_padding_(z, call.n), mean, var
 
     @staticmethod
     def backward(ctx, g, *_):
         x, values, z, y_max, y, which = ctx.saved_tensors
         call, norm = ctx.call, ctx.norm
-        g, d_bias, product = _masked(g, z, y_max, call.bounds, norm.mean.float())
+        g, d_bias, product = _masked(g, z, y_max, call, norm.mean.float())
         d_weight = product*norm.inverse
         channels = [v.float() for v in _through_norm(d_bias, d_weight, norm, call.per_channel)]
         gradient = g, y, which, *channels
         dx, d_values = _differentiated(gradient, call, values, x, ctx.needs_input_grad[0])
-        residual = g if ctx.adds else None
-        return dx, d_values, d_weight.float(), d_bias.float(), residual, None, None, None
+        return dx, d_values, d_weight.float(), d_bias.float(), g if ctx.adds else None, None, None, None
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00016
 def _side_by_side(
@@ -204,12 +208,12 @@ def _apart(
 _BOUNDS = {'': _EVERYTHING, 'relu': (0., math.inf), 'relu6': (0., 6.)}
 _REQUIRED = dict(groups=1, dilation=(1, 1), padding_mode='zeros')
 
-def _check(layer, activation):
+def _check(layer, norm, activation):
     "Raise `ValueError` for what has no sparse form"
     if activation not in _BOUNDS: raise ValueError(f"activation is {activation!r}; it must be '', 'relu' or 'relu6'")
-    if isinstance(layer, nn.Linear): return
+    if isinstance(layer, nn.Linear) and norm is None: return
     if not isinstance(layer, nn.Conv2d):
-        raise ValueError(f'a {type(layer).__name__} has no sparse form; nn.Conv2d and nn.Linear have')
+        raise ValueError(f'a {type(layer).__name__} has no sparse form; nn.Conv2d has, and nn.Linear without BatchNorm')
     for name, value in _REQUIRED.items():
         found = getattr(layer, name)
         if found == value: continue
@@ -223,21 +227,6 @@ def _padding(layer):
     elif layer.padding == 'valid': total = [0, 0]
     else: total = [2*p for p in layer.padding]
     return tuple(t//2 for t in total), tuple(total)
-
-# %% ../../nbs/api/11e_layers.ipynb #11ea0003
-def _fused(pool, adds):
-    "The window of a pooling that the kernels can do, maxima of windows side by side, and what is left to torch"
-    if adds or not isinstance(pool, nn.MaxPool2d) or pool.ceil_mode: return (1, 1), pool
-    window, stride, padding, dilation = map(pair, (pool.kernel_size, pool.stride, pool.padding, pool.dilation))
-    fits = stride == window and padding == (0, 0) and dilation == (1, 1)
-    return (window, None) if fits else ((1, 1), pool)
-
-def _pooled_shape(out, window, pool):
-    "(c, h, w) after pooling"
-    c, h, w = out
-    shape = c, h//window[0], w//window[1]
-    if not pool: return shape
-    return tuple(pool_blocks(torch.empty(1, *shape, LANES, device='meta'), pool).shape[1:4])
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00035
 def _fold(values, bias, norm, channel):
@@ -266,13 +255,13 @@ def _center(norm, bias, shape):
     taps = np.bincount(shape.reads.to, minlength=len(bias))
     return (norm.running_mean - bias.detach())*torch.from_numpy(taps > 0)
 
+# %% ../../nbs/api/11e_layers.ipynb #14a4000e
 def _normalised(x, values, bias, norm, residual, call):
     "A layer with the statistics of this batch, which move the running ones"
     if call.per_channel == 1:
         raise ValueError('BatchNorm needs more than one value per channel in training; give more images')
-    o = len(bias)
-    weight = norm.weight if norm.affine else torch.ones(o)
-    shift = norm.bias if norm.affine else torch.zeros(o)
+    weight = norm.weight if norm.affine else torch.ones_like(bias)
+    shift = norm.bias if norm.affine else torch.zeros_like(bias)
     center = _center(norm, bias, call.shape)
     shift = shift + 0*bias # whose gradient is 0
     z, mean, var = _Normalised.apply(x, values, weight, shift, residual, call, center, norm.eps)
@@ -294,7 +283,31 @@ def _output_size(image, kernel, stride, padding):
     return tuple((side + total - k)//step + 1 for side, k, step, total in sides)
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00022
-class SparseLayer(nn.Module):
+class _KeptLayer(nn.Module):
+    "The kept weights of a convolution or linear layer, and their taps for each size of images"
+    def __init__(self, layer, kept):
+        super().__init__()
+        self.is_linear = isinstance(layer, nn.Linear)
+        self.kept = kept.cpu()
+        if self.is_linear: self.kept = self.kept[:, :, None, None] # filters of one pixel
+        self.values = nn.Parameter(layer.weight.detach()[kept])
+        self.bias = layer.bias
+        self.stride = getattr(layer, 'stride', (1, 1))
+        self.padding, self.total_padding = _padding(layer)
+        self.shapes: dict[tuple[int, ...], Geometry] = {}
+
+    def _geometry(self, image) -> Geometry:
+        "The taps for images of this size, made once"
+        image = tuple(image)
+        if image not in self.shapes:
+            size = _output_size(image, self.kept.shape[2:], self.stride, self.total_padding)
+            self.shapes[image] = geometry(self.kept, self.stride, self.padding, image, size, tile_pixels())
+        return self.shapes[image]
+
+    def _whole_bias(self): return self.values.new_zeros(len(self.kept)) if self.bias is None else self.bias
+
+# %% ../../nbs/api/11e_layers.ipynb #14a40012
+class SparseLayer(_KeptLayer):
     """A convolution or linear layer of kept weights, then: BatchNorm, residual, activation, pooling
 
     Raise `ValueError` for groups, dilation and what else has no sparse form.
@@ -310,48 +323,26 @@ class SparseLayer(nn.Module):
         pool:nn.Module|None=None, # `nn.MaxPool2d` or `nn.AvgPool2d`
         adds:bool=False, # whether `forward` takes a residual
     ):
-        super().__init__()
-        _check(layer, activation)
-        self.is_linear = isinstance(layer, nn.Linear)
-        self.kept = kept.cpu()
-        if self.is_linear: self.kept = self.kept[:, :, None, None] # filters of one pixel
-        self.values = nn.Parameter(layer.weight.detach()[kept])
-        self.bias, self.norm = layer.bias, norm
-        self.bounds = _BOUNDS[activation]
-        self.stride = getattr(layer, 'stride', (1, 1))
-        self.padding, self.total_padding = _padding(layer)
-        self.window, self.pool = _fused(pool, adds)
-        self.shapes: dict[tuple[int, ...], Geometry] = {}
+        _check(layer, norm, activation)
+        super().__init__(layer, kept)
+        self.norm, self.bounds = norm, _BOUNDS[activation]
+        self.window, self.pool = fused(pool, adds)
         image = (math.prod(in_shape), 1, 1) if self.is_linear else in_shape
-        self.out_shape = _pooled_shape(self._geometry(image).out, self.window, self.pool)
-
-    def _geometry(self, image) -> Geometry:
-        "The taps for images of this size, made once"
-        image = tuple(image)
-        if image not in self.shapes:
-            size = _output_size(image, self.kept.shape[2:], self.stride, self.total_padding)
-            self.shapes[image] = geometry(self.kept, self.stride, self.padding, image, size, tile_pixels())
-        return self.shapes[image]
-
-    def _whole_bias(self):
-        if self.bias is not None: return self.bias
-        return self.values.new_zeros(len(self.kept))
+        self.out_shape = pooled_shape(self._geometry(image).out, self.window, self.pool)
 
     def forward(self,
-        x:Tensor, # blocks, (N, c, h, w, 16)
+        x:Tensor, # blocks, (N, c, h, w, 16); padded lanes are 0
         n:int, # how many images are real
         residual:Tensor|None=None, # blocks, like the output before pooling
     ) -> Tensor: # blocks, (N, *out_shape, 16); padded lanes are 0
         "Compute the layer"
-        x = without_padding(x, n)
         if self.is_linear: x = _side_by_side(x)
         shape = self._geometry(x.shape[1:4])
         x = split_phases(x, shape.stride, shape.reads.phases)
-        call = _Pass(shape, self.bounds, self.window, n)
+        call = _Pass(shape, self.bounds, self.window, n, self.is_linear)
         z = _computed(x, self.values, self._whole_bias(), self.norm, residual, call)
         if self.is_linear: z = _apart(z)
-        if self.pool: z = pool_blocks(z, self.pool)
-        return without_padding(z, n)
+        return pool_blocks(z, self.pool) if self.pool else z
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00041
 class _Compiling(event.Listener):
@@ -362,6 +353,7 @@ class _Compiling(event.Listener):
 
     def on_end(self, event): pass
 
+# %% ../../nbs/api/11e_layers.ipynb #14a40013
 @contextmanager
 def compilation(
     report:Callable[[str], None], # gets the name of a function before it is compiled

@@ -98,6 +98,7 @@ def _raise(largest, values):
     "Raise each number to the one of `values`, if that is larger or nan"
     for i in range(len(largest)): largest[i] = largest[i] if values[i] <= largest[i] else values[i]
 
+# %% ../../nbs/api/11d_pixels.ipynb #14a50002
 @_compiled()
 def cut_image(
     y:np.ndarray, # rows and columns of zeros included, (c, h*columns or more)

@@ -14,29 +14,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from .blocks import from_blocks, pair, pool_blocks, to_blocks
+from .blocks import clear_padding_, from_blocks, pair, pool_blocks, to_blocks
 from .graph import ADDS, Traced, followers, is_inside, module_of, ungrouped
 from ..files import scatter
 from ..mask import Mask
 
 # %% ../../nbs/api/11f_sparse_net.ipynb #11f00015
-FEW = 8 # images, at most, that are faster one by one than as a block of 16
-
 def _as_images(x): return x[:, :, None, None] if x.ndim == 2 else x
 
 def _enter(x):
     "(n, c, h, w) or (n, features) to blocks"
     return to_blocks(_as_images(x))
 
-def _enter_folded(x):
-    "As `_enter`, for a network that isn't trained any more: a few images become blocks of one lane"
-    if len(x) > FEW or torch.is_grad_enabled(): return _enter(x)
-    return _as_images(x).unsqueeze(-1)
-
 def _leave(x, n, dims):
     "Blocks to (n, c, h, w), or to (n, features) for one dimension"
     x = from_blocks(x, n)
     return x.flatten(1) if dims == 1 else x
+
+# %% ../../nbs/api/11f_sparse_net.ipynb #14a7000a
+FEW = 8 # images, at most, that are faster one by one than as a block of 16
+
+def _enter_folded(x):
+    "As `_enter`, for a network that isn't trained any more: a few images become blocks of one lane"
+    if len(x) > FEW or torch.is_grad_enabled(): return _enter(x)
+    return _as_images(x).unsqueeze(-1)
 
 # %% ../../nbs/api/11f_sparse_net.ipynb #11fb0001
 def _flatten(m, x, n):
@@ -45,8 +46,11 @@ def _flatten(m, x, n):
 
 def _normalise(m, x, n):
     is_full = n == len(x)*x.shape[-1]
-    if is_full or not m.training: return m(x.flatten(3)).reshape(x.shape)
-    return _enter(m(_leave(x, n, 3)))
+    uses_batch = m.training or m.running_mean is None # to whose statistics padded lanes must not add
+    is_one_block = len(x) == 1 # whose last bits are others as images: they stay as they were
+    if not is_full and (uses_batch or is_one_block): return _enter(m(_leave(x, n, 3)))
+    y = m(x.flatten(3)).reshape(x.shape)
+    return y if is_full else clear_padding_(y, n)
 
 def _average(m, x, n):
     size = pair(m.output_size)
@@ -55,6 +59,7 @@ def _average(m, x, n):
 
 def _pool(m, x, n): return pool_blocks(x, m)
 
+# %% ../../nbs/api/11f_sparse_net.ipynb #14a70001
 _ON_BLOCKS: dict[type, Callable] = {
     nn.ReLU: lambda m, x, n: F.relu(x),
     nn.ReLU6: lambda m, x, n: F.relu6(x),
@@ -86,6 +91,7 @@ def _dimension(node):
     place = _JOINS[node.target]
     return node.args[place] if len(node.args) > place else node.kwargs.get('dim', 0)
 
+# %% ../../nbs/api/11f_sparse_net.ipynb #14a7000c
 def _same_on_blocks(node):
     "Whether a call does the same with blocks instead of its plain arguments"
     inputs, target = node.all_input_nodes, node.target
@@ -162,6 +168,7 @@ def _add_plain(new, node, net):
     if node.op in ('call_module', 'get_attr'): # a module, or a tensor that the network keeps
         new.modules[node.target] = operator.attrgetter(node.target)(net)
 
+# %% ../../nbs/api/11f_sparse_net.ipynb #14a70005
 def _rewritten(net, graph, sparse, make):
     "The network with sparse layers; `make` gets the path of each, the shape of its input, and what follows it"
     new = _NewGraph()
@@ -170,7 +177,7 @@ def _rewritten(net, graph, sparse, make):
         module, in_blocks = module_of(node, net), new.needs_blocks(node)
         if node in groups: _add_sparse(new, node, groups[node], make)
         elif node in inside: continue
-        elif in_blocks and type(module) in _ON_BLOCKS: _add_module(new, node, module)
+        elif in_blocks and type(module) in _ON_BLOCKS and node.meta['shape']: _add_module(new, node, module)
         elif in_blocks and _same_on_blocks(node): _add_same(new, node)
         else: _add_plain(new, node, net)
     return fx.GraphModule(new.modules, new.graph, type(net).__name__)
@@ -196,6 +203,7 @@ def _sparse_layer(layer, kept, shape, found):
     sparse.values.requires_grad_(layer.weight.requires_grad)
     return sparse
 
+# %% ../../nbs/api/11f_sparse_net.ipynb #14a70007
 def _rebuilt(net, path, graph, kept, sparse):
     "A module of the network with sparse layers, which are added to `sparse`: name of a weight -> its layer"
     module, prefix = net.get_submodule(path), f'{path}.' if path else ''

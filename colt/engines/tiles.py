@@ -123,6 +123,7 @@ def _dot(typing, x, y):
         return _tile_of(builder, [builder.fadd(left, right)])
     return _Tile(1, 1)(x, y), build
 
+# %% ../../nbs/api/11c_tiles.ipynb #14b10002
 @intrinsic
 def _total(typing, pixel):
     "The sum of the 16 numbers of a tile of one pixel"

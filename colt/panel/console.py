@@ -104,7 +104,8 @@ class Buttons:
         self.go_further = _button('Go further', 'forward', 'Raise the target, and continue: half of the weights go')
         self.train_ticket = _button(
             'Train the ticket', 'graduation-cap',
-            'Train the ticket of the selected cycle on the whole task; the network needs an output for each class')
+            'Train the ticket of the selected cycle on the whole task. Possible while nothing is trained, if this '
+            'ticket has no accuracy yet and the network has an output for each class')
         self.scan = _button('Scan the layers', 'th', 'Prune one layer of the trained ticket at a time')
         self.save_ticket = _button('Save ticket', 'save', 'Write the ticket of the selected cycle to a file')
         self.save_figure = _button('Save figure', 'image', 'Write the figure as a page, and as a picture if possible')

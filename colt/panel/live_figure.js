@@ -1,7 +1,6 @@
 const programs = globalThis.coltPrograms ??= {}
 const clear = 'rgba(0,0,0,0)'
 const look = {paper_bgcolor: clear, plot_bgcolor: clear, modebar: {bgcolor: clear, color: '#888888', activecolor: '#aa3377'}}
-const FIRST = ['losses', 'accuracy', 'survival'] // panels that are enough to follow a run
 
 // plotly comes from the kernel as text; a page loads it once
 async function load(program) {
@@ -39,7 +38,7 @@ function arrange({data, layout}, width, all) {
     const panels = panelsOf(layout), columns = width < 600 ? 1 : width < 900 ? 2 : 3
     if (!panels.length || all && columns > 1) return {data, layout}
     const {t, b, l} = layout.margin, before = layout.height - t - b
-    const shown = panels.filter(({name}) => all || FIRST.includes(name))
+    const shown = panels.filter(({name}) => all || OPEN.includes(name))
     const rows = []
     for (const panel of shown) {
         if (rows.length && rows.at(-1).length < columns) rows.at(-1).push(panel)
@@ -60,7 +59,7 @@ function arrange({data, layout}, width, all) {
             if (name == 'filters') return Math.min(usual, .4 * width)
             return all ? usual : name == 'survival' && columns == 1 ? Math.min(240, usual) : 200
         }))
-        row.top = bottom + 16 * lines + 10
+        row.top = bottom + 16 * lines + 15
         row.bottom = row.top + high
         bottom = row.bottom + 44
     }
@@ -73,7 +72,7 @@ function arrange({data, layout}, width, all) {
         changed['xaxis' + number] = {...layout['xaxis' + number], domain: x, automargin: false}
         changed['yaxis' + number] = {...layout['yaxis' + number], domain: y, ...(named ? {showticklabels: true} : {})}
         const [title, ...rest] = texts
-        changed.annotations.push({...title, x: (left + 4) / width, y: y[1]})
+        changed.annotations.push({...title, x: (left + 4) / width, y: y[1], yshift: 9}) // above the axis' highest label
         for (const text of rest) changed.annotations.push({...text, x: (x[0] + x[1]) / 2, y: (y[0] + y[1]) / 2})
         panel.bar = {x: x[1] + 4 / width, y: (y[0] + y[1]) / 2, len: y[1] - y[0]}
     }))

@@ -20,6 +20,7 @@ from plotly.offline import get_plotlyjs
 from traitlets import Bool, Instance, Unicode
 
 from ..plot import CONFIG, loss_traces
+from ..plot.page import OPEN
 from ..results import Progress
 
 # %% ../../nbs/api/25d_live_figure.ipynb #8ef53556
@@ -68,12 +69,17 @@ def _program():
     return _sent[-1]
 
 # %% ../../nbs/api/25d_live_figure.ipynb #fa6749d6
+def _script():
+    "The page's program, with plotly's options and the panels that are open"
+    text = (files('colt.panel')/'live_figure.js').read_text('utf-8')
+    return text.replace('CONFIG', json.dumps(CONFIG)).replace('OPEN', json.dumps(OPEN))
+
 class LiveFigure(AnyWidget):
     "A figure that any thread can redraw"
-    _esm = (files('colt.panel')/'live_figure.js').read_text('utf-8').replace('CONFIG', json.dumps(CONFIG))
+    _esm = _script()
     program = Instance(Program).tag(sync=True, **widgets.widget_serialization)
     shown = Instance(FigureModel).tag(sync=True, **widgets.widget_serialization)
-    all_plots = Bool(False).tag(sync=True) # whether the page shows all panels, or the first three
+    all_plots = Bool(False).tag(sync=True) # whether the page shows all panels, or those of `OPEN`
     figure = go.Figure()
     loss_count = 0 # how many traces, the first ones, show the losses of the current training
 

@@ -99,8 +99,9 @@ def step_text(
     votes = recipe.min_votes or len(partitions)
     keep = 'all networks vote' if votes == len(partitions) else f'{votes} or more networks vote'
     return (f'Step trains {len(partitions)} networks from the same initial weights, one for each partition '
-            f'({", ".join(partitions)}), for {recipe.end_iter} epochs. Each votes to prune {smallest}. '
-            f'Weights for which {keep} are kept, and reset to their initial values.')
+            f'({", ".join(partitions)}), for {recipe.end_iter} epochs. '
+            f'Each votes to prune {smallest}, and to keep the others. '
+            f'Weights that {keep} to keep are kept, and reset to their initial values.')
 
 # %% ../../nbs/api/25a_outlook.ipynb #dcc507ba
 _CELL = '''from pathlib import Path

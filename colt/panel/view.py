@@ -49,11 +49,12 @@ def _matched(session, others):
 
 # %% ../../nbs/api/25g_view.ipynb #1af29b78
 def status(view:'View') -> str: # HTML
-    "Where the training is, or the results of the selected cycle; both, if an earlier cycle is selected meanwhile"
+    "Where the training is, or the results of the selected cycle; both, if it is paused or an earlier one is selected"
     results = record_text(view.record) if view.record else 'Nothing is trained yet. Step trains for one cycle.'
     if not view.worker.busy: return results
     now = '<br>'.join(map(progress_text, view.at_work.values())) or 'starting …'
-    return now if view.shows_training else f'{now}<br>{results}'
+    is_paused = view.worker.state == 'paused' and view.record is not None
+    return f'{now}<br>{results}' if is_paused or not view.shows_training else now
 
 def set_buttons(view:'View'):
     "Enable what can be used now; page and worker both call this, and the last call sees the last state"

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from .verdict import joined
 from ..compare.replicates import source_of
-from ..records import Record, RunFolder, ending_of
+from ..files import DamagedFile
+from ..records import Record, RunFolder, correct_images, ending_of
 from ..wording import changed_settings, command, given_settings, usual_recipe, with_targets
 
 # %% ../../nbs/api/24l_again.ipynb #24f00014
@@ -104,12 +105,36 @@ def _level(record):
     return f'{int(record.sparsity*1e4)/1e4:g}'
 
 # %% ../../nbs/api/24l_again.ipynb #737fdf41
+def _is_lost(run, record, kind):
+    "Whether a file is missing; `correct`, which a report reads, may also be damaged"
+    if kind != 'correct': return not run.file(kind, record.cycle).is_file()
+    try: correct_images(run, record)
+    except (DamagedFile, OSError): return True
+    return False
+
+def _losses(run, records):
+    "The files that are lost: a notice of those that resuming makes again, and one of all others"
+    again: list[str] = []
+    gone: list[str] = []
+    for record in records:
+        for kind in record.files:
+            if not _is_lost(run, record, kind): continue
+            name = f'{kind}/{run.file(kind, record.cycle).name}'
+            if record is records[-1] and kind != 'trained' and not run.transfer: again.append(name)
+            else: gone.append(name)
+    found = []
+    if again:
+        resume = command('colt-prune', '--resume', '--name', run.name, *_place(run)) if usual_recipe(run.recipe) else ''
+        found.append(Notice(f'Missing or damaged: {joined(again)}.', resume))
+    if gone: found.append(Notice(f'Missing or damaged: {joined(gone)}; put back a copy.'))
+    return found
+
 def notices_of(
     run:RunFolder,
     records:Sequence[Record],
 ) -> list[Notice]: # empty if nothing is missing
     "What a run lacks"
-    found = [_ending(run, records)]
+    found = [_ending(run, records), *_losses(run, records)]
     if run.transfer:
         if records[0].sparsity:
             text = 'The dense network was not trained on this. A transfer of cycle 0 trains it, with the same settings.'

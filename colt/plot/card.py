@@ -6,16 +6,18 @@
 __all__ = ['Fact', 'Card', 'card_of']
 
 # %% ../../nbs/api/24m_card.ipynb #24f00003
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from .again import Notice, command_of, notices_of
 from .forecast import lines
 from .verdict import Measured, joined, measured_in, verdict_in
+from ..files import DamagedFile
 from ..recipe import Recipe
 from ..records import RunFolder, correct_images
-from ..wording import changed_settings, count_of, duration, file_size, percent, shown, usual_recipe
+from ..wording import count_of, duration, file_size, percent, shown, usual_recipe
 
 # %% ../../nbs/api/24m_card.ipynb #24f0001d
 class Fact(NamedTuple):
@@ -32,15 +34,18 @@ def _found(run, records):
     "What was found"
     first, last = records[0], records[-1]
     kept, total = sum(last.unpruned.values()), sum(first.unpruned.values())
-    of_all = ''
-    if total and not first.sparsity: of_all = f'{kept:,} of {total:,} prunable weights are kept'
-    yield Fact('sparsity', percent(last.sparsity), of_all)
-    yield Fact('pruning rounds', str(last.cycle))
+    notes, target = [], run.recipe.sparsity
+    if total and not first.sparsity: notes.append(f'{kept:,} of {total:,} prunable weights are kept')
+    if target and last.sparsity >= target and not run.transfer:
+        notes.append(f'the first cycle that reaches the target of {100*target:g} %')
+    yield Fact('sparsity', percent(last.sparsity), '; '.join(notes))
+    yield Fact('pruning rounds', str(last.cycle), 'cycle 0 prunes nothing')
     if last.prune_rate is not None:
         yield Fact('prune rate', f'{last.prune_rate:.2f} %', 'of all weights, prunable or not')
     ticket, dense = run.file('tickets', last.cycle), run.path/'init.safetensors'
     if last.sparsity and ticket.is_file() and dense.is_file():
-        yield Fact('file of the ticket', _size_of(ticket), f'dense: {_size_of(dense)}')
+        yield Fact('file of the ticket', _size_of(ticket),
+                   f'dense: {_size_of(dense)}; the ticket stores positions, too')
     overlap = last.agreement
     if overlap:
         yield Fact('mask overlap', f'{overlap.all:.3f}',
@@ -56,8 +61,9 @@ def _cost(run, records):
     yield Fact('time', duration(records[-1].seconds), 'training and validation')
     if run.transfer or len(records) < 2 or not seen: return
     dense = sum(partition.samples for partition in records[0].partitions)
-    times = f'the rest is cycle 0, the dense training; together {seen/dense:.1f} times that'
-    yield Fact('ticket finding', f'{100*(1 - dense/seen):.0f} %', f'of the images; {times}')
+    times = f'In all, the run saw {seen/dense:.1f} times as many images as cycle 0'
+    yield Fact('ticket finding', f'{100*(1 - dense/seen):.0f} %',
+               f'of the images; cycle 0, the dense training, saw the rest. {times}')
 
 # %% ../../nbs/api/24m_card.ipynb #24f0001f
 @dataclass(frozen=True)
@@ -72,9 +78,13 @@ class Card:
     measured: list[Measured]
     cost: list[Fact]
     notices: list[Notice]
-    settings: dict[str, tuple[str, str]] # setting that differs -> its value, and the default
+    settings: dict[str, tuple[str, str]] # setting -> its value, and the default
     command: str # that makes the run again; empty if there is none
     facts: dict[str, str] # versions, machine, threads, data
+
+    @property
+    def changed(self) -> dict[str, tuple[str, str]]: # the settings that differ from the defaults
+        return {name: (here, default) for name, (here, default) in self.settings.items() if here != default}
 
 # %% ../../nbs/api/24m_card.ipynb #8d225690
 def _title(run):
@@ -108,9 +118,9 @@ def _test_words(measured, images):
     compared = [m.is_paired for m in measured if m.against]
     if not compared: return intervals
     tests = joined([words for paired, words in _TESTS.items() if paired in compared])
-    many = f', without a correction for {len(compared)} comparisons' if len(compared) > 1 else ''
-    return (f'{intervals} Differences: {tests}, at 5\u00a0%{many}. '
-            'One run proves little: another seed may give the opposite.')
+    many = f'; p-values are corrected for {len(compared)} comparisons (Holm)' if len(compared) > 1 else ''
+    return (f'{intervals} Differences: {tests}, at 5\u00a0%{many}. No significant difference is no proof '
+            'of equal accuracy. One run proves little: another seed may give the opposite.')
 
 # %% ../../nbs/api/24m_card.ipynb #24f00025
 _VERSIONS = 'colt', 'torch', 'python', 'machine', 'threads'
@@ -130,6 +140,13 @@ def _facts(run):
     return found
 
 # %% ../../nbs/api/24m_card.ipynb #5f025c55
+def _answers(run, records):
+    "Cycle -> which test images were right; without what is lost, which is among the notices"
+    found = {}
+    for record in records:
+        with suppress(DamagedFile, OSError): found[record.cycle] = correct_images(run, record)
+    return found
+
 def card_of(
     run:RunFolder|str|Path, # its folder, or the path of it
 ) -> Card:
@@ -137,9 +154,9 @@ def card_of(
     if not isinstance(run, RunFolder): run = RunFolder(run)
     records, recipe = lines(run, 1), run.recipe
     images = run.test_images
-    answers = {record.cycle: correct_images(run, record) for record in records}
+    answers = _answers(run, records)
     measured = measured_in(records, images, answers)
-    changed = changed_settings(recipe, usual_recipe(recipe) or Recipe())
+    usual = asdict(usual_recipe(recipe) or Recipe())
     evaluated = next((r for r in reversed(records) if r.ticket), None)
     return Card(
         title=_title(run),
@@ -151,6 +168,6 @@ def card_of(
         measured=measured,
         cost=list(_cost(run, records)),
         notices=notices_of(run, records),
-        settings={name: (shown(here), shown(default)) for name, (here, default) in changed.items()},
+        settings={name: (shown(here), shown(usual[name])) for name, here in asdict(recipe).items()},
         command=command_of(run),
         facts=_facts(run))

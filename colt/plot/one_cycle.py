@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from .forecast import Run, lines
 from .layer import Image, filter_map, layer_name, magnitude_traces
-from .page import FIRST_ON_TOP, PERCENT, Baselines
+from .page import BY_CYCLE, FIRST_ON_TOP, PERCENT, Baselines
 from .page import add_placeholders, axes_number, draw_panel, draw_run, empty_page, votes_key
 from .run import vote_traces
 from .style import GREY, key, partition_key, partition_line, short_name
@@ -117,7 +117,7 @@ def draw_cycle(
         layer = layer_name(cycle, layer or ''.join(layers[:1]))
         _draw_filters(fig, cycle, layer, image)
         _draw_magnitudes(fig, cycle, layer)
-    by_cycle = [axes_number(fig, panel) for panel in ('survival', 'overlap')]
+    by_cycle = [axes_number(fig, panel) for panel in BY_CYCLE]
     if record.partitions: fig.update_layout(shapes=[_frame(record, number) for number in by_cycle])
     return fig
 

@@ -97,7 +97,8 @@ def table_of(
     "A table"
     kinds = ['number' if name in numbers else None for name in head]
     def line(cell, texts, **more):
-        cells = [tag(cell, str(text), class_=kind, **more) for text, kind in zip(texts, kinds)]
+        contents = [text if isinstance(text, FT) else str(text) for text in texts]
+        cells = [tag(cell, content, class_=kind, **more) for content, kind in zip(contents, kinds)]
         return tag('tr', *cells)
     lines = [line('td', row) for row in rows]
     return tag('table', tag('thead', line('th', head, scope='col')), tag('tbody', *lines))
@@ -127,10 +128,9 @@ def chart_section(
 def side_by_side(
     charts:Sequence[Chart],
 ) -> FT|None: # None for no charts
-    "The first chart, and the others beside it where there is room"
+    "Two columns where there is room; a last chart that would be alone in its line takes both"
     sections = [chart_section(chart) for chart in charts]
-    stacks = [tag('div', *some, class_='stack') for some in (sections[:1], sections[1:]) if some]
-    return tag('div', *stacks, class_='pair charts') if stacks else None
+    return tag('div', *sections, class_='pair charts') if sections else None
 
 # %% ../../nbs/api/24n_pieces.ipynb #24d00010
 def _look(what):
@@ -147,7 +147,7 @@ def _spans(cells, kind=None):
 
 # %% ../../nbs/api/24n_pieces.ipynb #0e595150
 _HEAD = _spans({'name': [''], 'track': [''], 'value': ['accuracy'], 'ends': ['95 % interval'],
-                'against': ['the ticket, beside it']}, 'head')
+                'against': ['the ticket, compared with it']}, 'head')
 
 def _row(measured:Measured, low, high):
     "An accuracy with its interval, on a scale from `low` to `high`"

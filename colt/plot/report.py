@@ -22,6 +22,7 @@ from .pieces import section, side_by_side, table_of, tiles, wide
 from .run import control_names
 from .svg import as_text, tag
 from .verdict import measured_over_seeds, verdict_in
+from ..record import COLUMNS, first_cells
 from ..records import Record, RunFolder
 from ..wording import duration, percent
 
@@ -37,7 +38,11 @@ WORDS = {
     'Sparsity': 'the share of the prunable weights that is pruned. The prune rate counts all weights, '
                 'also those that are never pruned.',
     'Controls': 'trained like the ticket, with as many weights: the same mask on new initial weights '
-                '(reinitialised), the mask shuffled in each layer, or a random mask.'}
+                '(reinitialised), the mask shuffled in each layer, or a random mask.',
+    'p-value': 'how often chance alone makes so large a difference between networks that are equally accurate; '
+               'below 0.05 it is significant. Of several comparisons, the p-values are raised (Holm).',
+    'Tests': "McNemar's compares two networks image by image, Fisher's their numbers of right answers. "
+             "Wilson's interval says where the accuracy on many more images may lie."}
 
 def _words():
     "The glossary"
@@ -62,16 +67,27 @@ def _again(card:Card):
     return section('Make it again', command_line(card.command) or missing, facts_list(card.facts))
 
 # %% ../../nbs/api/24o_report.ipynb #93b7693d
+_HEADS = 'setting', 'here', 'default'
+
 def _settings(card:Card):
-    if not card.settings: return section('Settings', note('All settings are the defaults.'))
-    rows = [(name, *values) for name, values in card.settings.items()]
-    table = table_of(('setting', 'here', 'default'), rows)
-    return section('Settings that differ from the defaults', table)
+    if not card.changed: return section('Settings', note('All settings are the defaults.'))
+    rows = [(name, *values) for name, values in card.changed.items()]
+    return section('Settings that differ from the defaults', table_of(_HEADS, rows))
+
+def _folded(heading, *content):
+    "A part of the page that is opened where it is wanted, and on paper"
+    return tag('section', tag('details', tag('summary', heading), *content), class_='card long')
+
+def _every_setting(card:Card):
+    "All settings; the names of those that differ are bold"
+    names = {name: tag('strong', name) if name in card.changed else name for name in card.settings}
+    rows = [(names[name], *values) for name, values in card.settings.items()]
+    return _folded('Every setting', reading('Bold: not the default.'), wide(table_of(_HEADS, rows)))
 
 # %% ../../nbs/api/24o_report.ipynb #ab000009
 def _cycle_row(record:Record):
     "Heading -> text, of a line of the table"
-    row = {'cycle': str(record.cycle), 'sparsity': percent(record.sparsity)}
+    row = first_cells(record)
     if record.ticket: row['ticket'] = percent(record.ticket.test_accuracy)
     row |= {name: percent(control.test_accuracy) for name, control in record.controls.items()}
     if len(record.partitions) > 1:
@@ -88,12 +104,11 @@ def _cycles(records:Sequence[Record]):
     "Every number of every cycle"
     rows = [_cycle_row(r) for r in records]
     found = list(dict.fromkeys(name for row in rows for name in row))
-    first = ['cycle', 'sparsity', 'ticket', *control_names(records)]
+    first = [*COLUMNS, 'ticket', *control_names(records)]
     heads = sorted(found, key=lambda name: first.index(name) if name in first else len(first))
     filled = [[row.get(name, '') for name in heads] for row in rows]
     table = wide(table_of(heads, filled, heads))
-    details = tag('details', tag('summary', 'Every cycle in numbers'), reading(_OF_CYCLES), table)
-    return tag('section', details, class_='card long')
+    return _folded('Every cycle in numbers', reading(_OF_CYCLES), table)
 
 # %% ../../nbs/api/24o_report.ipynb #1e31c091
 def _accuracies(card:Card):
@@ -117,6 +132,7 @@ def report_page(
         _again(card),
         side_by_side(run_charts(records, run.test_images)),
         _cycles(records),
+        _every_setting(card),
         _words())
 
 # %% ../../nbs/api/24o_report.ipynb #267ee099
@@ -158,7 +174,8 @@ def _group(group:Replicates):
     how = f'{group.size}, each with its last ticket, {sparsities} sparse. '
     if has_interval(group):
         found = tag('p', verdict_in(measured))
-        how += "Intervals and differences: Student's t over seeds, 95 %, differences seed by seed."
+        how += ("Intervals and differences: Student's t over seeds, 95 %, differences seed by seed, "
+                'without a correction for several comparisons.')
     else:
         found = None
         how += 'Too few seeds for an interval.'

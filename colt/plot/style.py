@@ -93,7 +93,8 @@ def sparsity_axis(
 ) -> dict[str, Any]: # properties of a plotly axis
     "An axis of sparsities, with marks up to the highest sparsity of these records"
     highest = max((r.sparsity for r in records), default=.95)
-    marks = [s for s in (0., .5, .75, .9, .95, .98, .99, .995, .999, .9999) if s <= highest + .01]
+    early = () if highest > .8 else (.25,) # there is room
+    marks = [s for s in (0., *early, .5, .75, .9, .95, .98, .99, .995, .999, .9999) if s <= highest + .01]
     return {
         'tickvals': list(map(sparsity_place, marks)),
         'ticktext': [f'{100*s:g} %' for s in marks],

@@ -126,7 +126,8 @@ def legend(
     "The name of each line, with a piece of it"
     entries = []
     for line in lines:
-        piece = [tag('path', d='M0,7H30', **_stroke(line))]
+        is_joined = any(len(points) > 1 for points in split_at_gaps(line.points))
+        piece = [tag('path', d='M0,7H30', **_stroke(line))] if is_joined else []
         if line.mark: piece.append(mark_of(line.mark, transform=f'translate(15,7) scale({_size(line)})'))
         size = dict(viewBox='0 0 30 14', width=30, height=14, aria_hidden='true')
         entries.append(tag('li', tag('svg', *piece, **size, **_colored(line.color)), tag('span', line.name)))

@@ -24,7 +24,7 @@ class Measured(NamedTuple):
     accuracy: float # on test images, 0 to 1; a mean, if there are several seeds
     interval: tuple[float, float]|None # the ends of its 95 % interval; None if it is not known
     against: str = '' # the ticket's accuracy is `higher`, `lower` ...; empty if that is not known
-    p: float|None = None # the p-value, of a test over images
+    p: float|None = None # the p-value, of a test over images; corrected by `measured_in`
     is_paired: bool = False # whether that test went image by image
 
 # %% ../../nbs/api/24k_verdict.ipynb #24f00a02
@@ -54,6 +54,21 @@ def _compare(measured:Measured, ticket:Measured, images:int|None, answers:Answer
     against, p = unpaired_verdict(right, other, images)
     return measured._replace(against=against, p=p)
 
+# %% ../../nbs/api/24k_verdict.ipynb #24f00b02
+def _holm(p_values:Mapping[str, float]) -> dict[str, float]: # both: what was compared -> p-value
+    "P-values that are corrected for their number"
+    corrected, largest = {}, 0.
+    for rank, what in enumerate(sorted(p_values, key=lambda what: p_values[what])):
+        largest = max(largest, min(1., (len(p_values) - rank)*p_values[what]))
+        corrected[what] = largest
+    return corrected
+
+def _corrected(compared:Sequence[Measured]) -> list[Measured]:
+    "The same, with corrected p-values; what is no longer significant is not called so"
+    p = _holm({m.what: m.p for m in compared if m.p is not None})
+    def words(m): return m.against if p[m.what] < .05 else 'no significant difference'
+    return [m._replace(against=words(m), p=p[m.what]) if m.what in p else m for m in compared]
+
 # %% ../../nbs/api/24k_verdict.ipynb #5be0eb5f
 def measured_in(
     records:Sequence[Record],
@@ -72,7 +87,7 @@ def measured_in(
     for name, control in last.controls.items():
         measured = _measure(name, control, images)
         found.append(_compare(measured, ticket, images, of_last.get(name), of_ticket))
-    return [ticket, *found]
+    return [ticket, *_corrected(found)]
 
 # %% ../../nbs/api/24k_verdict.ipynb #24f0000a
 CONTROL_NAMES = {'reinit': 'reinitialised', 'shuffle': 'shuffled', 'random': 'random'}
@@ -85,9 +100,9 @@ def name_of(
     return _NAMES.get(what) or f'its {CONTROL_NAMES.get(what, what)} control'
 
 # %% ../../nbs/api/24k_verdict.ipynb #ee189e47
-def joined(texts:Sequence[str]) -> str:
+def joined(texts:Sequence[str], word:str='and') -> str:
     "a, b and c"
-    return ' and '.join(filter(None, [', '.join(texts[:-1]), texts[-1]]))
+    return f' {word} '.join(filter(None, [', '.join(texts[:-1]), texts[-1]]))
 
 # %% ../../nbs/api/24k_verdict.ipynb #24423229
 _OF_DENSE = {
@@ -95,10 +110,10 @@ _OF_DENSE = {
     'lower': 'is less accurate than the dense network',
     'no significant difference': 'shows no significant difference from the dense network'}
 
-_OF_CONTROLS = {
-    'higher': 'beats',
-    'lower': 'is less accurate than',
-    'no significant difference': 'does not beat'}
+_OF_CONTROLS = { # -> a verb, and what joins the controls
+    'higher': ('beats', 'and'),
+    'lower': ('is less accurate than', 'and'),
+    'no significant difference': ('does not beat', 'or')}
 
 def verdict_in(
     measured:Sequence[Measured], # of one ticket
@@ -109,9 +124,9 @@ def verdict_in(
         return f'{ticket} was not evaluated, so nothing is known of its accuracy on all classes.'
     clauses = [_OF_DENSE[m.against] for m in measured if m.what == 'dense' and m.against in _OF_DENSE]
     controls = [m for m in measured if m.what not in _NAMES]
-    for against, verb in _OF_CONTROLS.items():
+    for against, (verb, word) in _OF_CONTROLS.items():
         names = [name_of(m.what) for m in controls if m.against == against]
-        if names: clauses.append(f'{verb} {joined(names)}')
+        if names: clauses.append(f'{verb} {joined(names, word)}')
     said = joined(clauses) if clauses else 'was not compared with anything'
     if controls: return f'{ticket} {said}.'
     return f'{ticket} {said}. No control was trained: whether another mask would do as well is open.'

@@ -100,7 +100,9 @@ def reference(source, module):
         if cls := patched(node):
             if not node.name.startswith('_'): yield _function(node, vars(getattr(module, cls))[node.name], source, 'method', f'{cls}.')
             continue
-        targets = [node.name] if hasattr(node, 'name') else [t.id for t in ast.walk(node) if isinstance(t, ast.Name) and isinstance(t.ctx, ast.Store)]
+        stored = [getattr(node, 'target', None), *getattr(node, 'targets', ())] # the variable of a comprehension is none of the module
+        names = [t.id for place in stored if place for t in ast.walk(place) if isinstance(t, ast.Name)]
+        targets = [node.name] if hasattr(node, 'name') else names
         if not set(targets) & set(module.__all__): continue
         if isinstance(node, (ast.Assign, ast.AnnAssign)): yield from (directive('data', t, []) for t in targets)
         else:
