@@ -62,12 +62,13 @@ lint: setup
 	$(BIN)/mypy
 
 # More workers than cores, since a test of a page mostly waits for the page; what shares a server shares a worker (tests/conftest.py).
-# The types are one of the tests (tests/test_types.py).
+# The types are one of the tests (tests/test_types.py), and the first, so that the others run beside it.
 test: setup
 	$(BIN)/ruff check .
 	$(BIN)/pytest -n 3
 
-quick: lint
+quick: setup
+	$(BIN)/ruff check .
 	$(BIN)/pytest -n 2 -m 'not slow'
 
 torture: setup

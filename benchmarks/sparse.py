@@ -20,7 +20,8 @@ import torch
 from colt.engines.dense import Dense
 from colt.engines.blocks import to_blocks
 from colt.engines.engine_rule import all_sparse, choose
-from colt.engines.graph import trace, ungrouped
+from colt.engines.graph import trace
+from colt.engines.sparse_net import ungrouped
 from colt.engines.inference import sparse_network
 from colt.engines.layers import SparseLayer
 from colt.engines.sparse import Sparse

@@ -7,10 +7,11 @@ __all__ = ['Checkpoint', 'Signals']
 
 # %% ../nbs/api/12a_checkpoint.ipynb #5d1e12a3
 import json, signal, threading, time, warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -92,13 +93,10 @@ def _exit(number, frame): # what a signal does that Python leaves to the system
 
 # %% ../nbs/api/12a_checkpoint.ipynb #14aa0003
 def _handlers():
-    "What is done at each signal that would end the program; a signal that is ignored is left out"
-    found: dict[int, Callable] = {}
-    for number in (getattr(signal, name) for name in _ENDING if hasattr(signal, name)):
-        handler = signal.getsignal(number)
-        if handler in (None, signal.SIG_IGN): continue
-        found[number] = handler if callable(handler) else _exit
-    return found
+    "What handles each signal that would end the program; a signal that is ignored is left out"
+    numbers = [getattr(signal, name) for name in _ENDING if hasattr(signal, name)]
+    found = {number: signal.getsignal(number) for number in numbers}
+    return {number: handler for number, handler in found.items() if handler not in (None, signal.SIG_IGN)}
 
 # %% ../nbs/api/12a_checkpoint.ipynb #d628ecb9
 class Signals:
@@ -106,7 +104,7 @@ class Signals:
     def __init__(self):
         self.held: tuple|None = None # number and frame of the first one
         self.are_open = False # between steps
-        self.handlers: dict[int, Callable] = {}
+        self.handlers: dict[int, Any] = {} # as they were before
 
     def __enter__(self):
         if threading.current_thread() is not threading.main_thread(): return self
@@ -115,18 +113,28 @@ class Signals:
         return self
 
     def hold(self, number, frame):
-        if self.are_open or self.held: self.handlers[number](number, frame)
-        self.held = number, frame
+        if self.are_open or self.held: self.handle(number, frame)
+        else: self.held = number, frame
+
+    def handle(self, number, frame):
+        handler = self.handlers[number]
+        if not callable(handler): handler = _exit
+        handler(number, frame)
+
+    def release(self):
+        "Handle the signal that was held back, once"
+        held, self.held = self.held, None
+        if held: self.handle(*held)
 
     @contextmanager
     def between_steps(self) -> Iterator[None]:
         "Handle the signal that was held back, and those that come within the block"
         self.are_open = True
         try:
-            if self.held: self.handlers[self.held[0]](*self.held)
+            self.release()
             yield
         finally: self.are_open = False
 
-    def __exit__(self, kind, *rest):
+    def __exit__(self, kind, error, traceback):
         for number, handler in self.handlers.items(): signal.signal(number, handler)
-        if kind is None and self.held: self.handlers[self.held[0]](*self.held)
+        if not isinstance(error, (KeyboardInterrupt, SystemExit)): self.release() # else the program ends already

@@ -6,6 +6,7 @@
 __all__ = ['Classifier']
 
 # %% ../nbs/api/12c_classifier.ipynb #12c00004
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,12 +28,14 @@ def _check_images(x, channels):
     if x.dtype == torch.uint8: return
     if not x.is_floating_point():
         raise ValueError(f'these images are {x.dtype}; pass bytes (uint8), or floats from 0 to 1')
+    if not x.numel(): return
     least, most = map(float, x.detach().aminmax())
     if 0 <= least and most <= 1: return
     way = 'pass them as bytes, or divide them by 255'
     if not 0 <= least:
         way = ('they seem to be standardised already: '
                'pass them as they were before, or use model(normalise=False)')
+    if not math.isfinite(most - least): way = 'some are not finite'
     raise ValueError(f'these images go from {least:g} to {most:g}; '
                      f'floats must go from 0 to 1: {way}')
 

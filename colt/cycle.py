@@ -32,6 +32,8 @@ class Collapse(RuntimeError):
         super().__init__(message)
         self.ending = ending
 
+    def __reduce__(self): return type(self), (str(self), self.ending) # so that a worker can send it
+
 # %% ../nbs/api/17_cycle.ipynb #4ee6acf1
 def next_mask(
     cycle:Cycle, # with its votes

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['UNFINISHED', 'write_whole', 'place', 'clear_unfinished', 'FolderInUse', 'locked', 'content_digest', 'pack_tensors',
-           'save_tensors', 'DamagedFile', 'reading', 'read_text', 'parse_json', 'read_tensors', 'seal', 'check_seal',
-           'pack_mask', 'unpack_mask', 'scatter']
+           'save_tensors', 'DamagedFile', 'reading', 'read_text', 'state_of', 'parse_json', 'read_tensors', 'seal',
+           'check_seal', 'pack_mask', 'unpack_mask', 'scatter']
 
 # %% ../nbs/api/06_files.ipynb #3f599eda
 import errno, hashlib, json, os, re, secrets
@@ -146,9 +146,7 @@ class DamagedFile(ValueError):
     "A file that is not what was written"
 
 # %% ../nbs/api/06_files.ipynb #ac5f2644
-_UNREADABLE = (
-    SafetensorError, ValueError, LookupError, TypeError, AttributeError,
-    RuntimeError, OverflowError, MemoryError)
+_UNREADABLE = SafetensorError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, OverflowError
 
 @contextmanager
 def reading(
@@ -162,6 +160,7 @@ def reading(
     except FileNotFoundError: raise DamagedFile(f"'{path}' is missing; {advice}") from None
     except OSError as e: raise type(e)(e.errno, f"can't be read ({e.strerror})", str(path)) from None
     except _UNREADABLE as e:
+        if 'you tried to allocate' in str(e): raise # torch's; like `MemoryError`, it says nothing about the file
         what = ' '.join(str(e).split())[:300] or type(e).__name__
         if isinstance(e, KeyError): what = f'it has no {what}'
         if part: what = f'{part}: {what}'
@@ -178,6 +177,14 @@ def read_text(
     size = path.stat().st_size
     if size > _MOST_TEXT: raise ValueError(f'it has {size:,} bytes')
     return path.read_bytes()
+
+# %% ../nbs/api/06_files.ipynb #06f0a0a5
+def state_of(
+    path:Path,
+) -> tuple[int, ...]: # numbers; some of them change when the file is written again
+    "Which file is at a path now, without its bytes; raise `OSError` if there is none"
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 # %% ../nbs/api/06_files.ipynb #06f0a0b2
 def parse_json(

@@ -9,6 +9,7 @@ __all__ = ['own_recipe', 'find_ticket']
 import warnings
 from contextlib import nullcontext
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +35,16 @@ def own_recipe(
 ) -> Recipe:
     "The default for a network of your own. Errors as in `Recipe` and `own_network`"
     depends = {name: changes[name] for name in ('prune_type', 'optimizer') if name in changes}
-    usual = Recipe.default('conv3', dataset if dataset in DATASETS else 'digits', **depends)
-    own = own_network(net, max(1, -(-classes//usual.partition)), head, shape=shape)
+    is_known = dataset in DATASETS
+    usual = Recipe.default('conv3', dataset if is_known else 'digits', **depends)
+    own = own_network(net, ceil(classes/usual.partition), head, shape=shape)
     kinds = groups(own.make(classes, 0), own.head).values()
-    partitions = min(usual.partition, classes)
-    settings: dict[str, Any] = dict(arch=own.name, dataset=dataset, partition=partitions)
+    settings: dict[str, Any] = dict(arch=own.name, dataset=dataset, device=usual_device())
+    settings['partition'] = min(usual.partition, classes)
     for kind in 'conv', 'linear': settings[f'{kind}_prune_ratio'] = .15 if kind in kinds else 0.
     if 'optimizer' not in changes: settings |= dict(lr=2e-3, batch_size=64)
-    if dataset not in DATASETS: settings['end_iter'] = 10
-    return replace(usual, **settings | {'device': usual_device()} | changes)
+    if not is_known: settings['end_iter'] = 10
+    return replace(usual, **settings | changes)
 
 # %% ../nbs/api/22a_find.ipynb #22a0000d
 def _summary(run):
@@ -51,10 +53,11 @@ def _summary(run):
     first, last = records[0], records[-1]
     text = f'cycle {last.cycle}: {last.sparsity:.1%} of the prunable weights are pruned'
     if not last.ticket: return text
-    found = {'; test accuracy of the ticket': last.ticket}
-    if first.ticket: found[', of the dense network'] = first.ticket
-    for name, control in last.controls.items(): found[f', of the control {name}'] = control
-    return text + ''.join(f'{name} {result.test_accuracy:.1%}' for name, result in found.items())
+    text += f'; test accuracy of the ticket {last.ticket.test_accuracy:.1%}'
+    if first.ticket: text += f', of the dense network {first.ticket.test_accuracy:.1%}'
+    for name, control in last.controls.items():
+        text += f', of the control {name} {control.test_accuracy:.1%}'
+    return text
 
 # %% ../nbs/api/22a_find.ipynb #16fe4765
 def _finish(planned, run, report):
@@ -93,15 +96,13 @@ def find_ticket(
 # %% ../nbs/api/22a_find.ipynb #bc0a8c51
 def _plan(make_net, data, recipe, head):
     "The plan of a run under the user's own names"
-    dataset, name = _images(data, recipe), name_of(data)
-    if isinstance(data, Dataset) and recipe and recipe.dataset not in DATASETS:
-        name = recipe.dataset
-    classes = len(dataset.classes)
-    usual = recipe or own_recipe(make_net, classes, name, head, dataset.shape)
-    arch = type(make_network(make_net, classes, usual.seed)).__name__
-    return plan(replace(usual, arch=arch, dataset=name), dataset, net=make_net, head=head)
-
-def _images(data, recipe):
-    "The images, divided as the recipe says"
-    if recipe is None: return as_dataset(data)
-    return as_dataset(data, recipe.valid, recipe.seed, recipe.skip_corrupt)
+    name = name_of(data)
+    if recipe is None:
+        dataset = as_dataset(data)
+        recipe = own_recipe(make_net, len(dataset.classes), name, head, dataset.shape)
+    else:
+        dataset = as_dataset(data, recipe.valid, recipe.seed, recipe.skip_corrupt)
+        if isinstance(data, Dataset) and recipe.dataset not in DATASETS: name = recipe.dataset
+        arch = type(make_network(make_net, len(dataset.classes), recipe.seed)).__name__
+        recipe = replace(recipe, arch=arch, dataset=name)
+    return plan(recipe, dataset, net=make_net, head=head)

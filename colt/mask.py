@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import groupby
+from math import isqrt
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -209,34 +210,38 @@ def find_prunable(
 ) -> Prunable:
     "Which parameters of a network may be pruned; raise `ValueError` for an unknown kind"
     sizes = {n: m.numel() for n, m in full_mask(net, prunable, head, also).items()}
-    group = groups(net, head, bias=True, also=also)
+    group = groups(net, head, 'bias' in prunable, also)
     weights = {n: p.numel() for n, p in net.named_parameters() if not is_bias(n)}
     unpruned = {n: size for n, size in weights.items() if n not in sizes}
     group = {n: group[n] for n in sizes}
     return Prunable(sizes, group, scope, sum(weights.values()), unpruned)
 
 # %% ../nbs/api/03_mask.ipynb #9e92d462
-def _rank(
-    weights:np.ndarray, # floats, (n,)
-    unpruned:np.ndarray, # bool, (n,)
-    out:np.ndarray, # floats, (n,), which get the bits of the ranks
-) -> np.ndarray: # integers, (n,), which share the memory of `out`
-    "The order of the magnitudes, as integers; -1 where a weight is pruned"
+def _rank(weights, unpruned, out):
+    "The order of the magnitudes, as integers in the memory of `out`; -1 where a weight is pruned"
     ranks = np.abs(weights, out=out).view(f'int{8*out.itemsize}')
     ranks |= unpruned.view(np.int8) - 1
     return ranks
 
+# %% ../nbs/api/03_mask.ipynb #5d1e0a02
+def _smallest(numbers, k):
+    "The `k`-th smallest number, from `k` = 1"
+    sample = np.sort(numbers[::61])
+    place, margin = k*len(sample)//len(numbers), 2*isqrt(len(sample))
+    low, high = sample[[max(place - margin, 0), min(place + margin, len(sample) - 1)]]
+    between = numbers[(low <= numbers) & (numbers <= high)]
+    rank = k - 1 - np.count_nonzero(numbers < low)
+    if not 0 <= rank < len(between): between, rank = numbers, k - 1
+    return int(np.partition(between, rank)[rank])
+
 # %% ../nbs/api/03_mask.ipynb #a5e59eb7
-def _keep(
-    ranks:np.ndarray, # as `_rank` gives them
-    k:int, # how many to prune
-) -> np.ndarray: # bool, (n,)
+def _keep(ranks, k):
     "False where a weight is pruned, and at the `k` smallest of the others; of equal ones, the first"
     if k == 0: return ranks >= 0
-    smallest = np.partition(ranks.view(f'u{ranks.dtype}'), k - 1)[:k]
-    limit = int(smallest[-1])
+    unsigned = ranks.view(f'u{ranks.dtype}')
+    limit = _smallest(unsigned, k)
     keep = ranks >= limit
-    n_equal = np.count_nonzero(smallest == limit)
+    n_equal = k - np.count_nonzero(unsigned < limit)
     keep[np.flatnonzero(ranks == limit)[:n_equal]] = False
     return keep
 
@@ -281,7 +286,7 @@ def _prune_line(weights, mask, rate):
     ranks = _rank_all(arrays, [_as_array(m) for m in mask.values()])
     infinity = np.array(np.inf, np.result_type(*arrays)).view(ranks.dtype)
     if ranks.max(initial=-1) >= infinity:
-        n = next(n for n in mask if not weights[n].isfinite().all())
+        n = next(n for n, m in mask.items() if not weights[n][m.to(weights[n].device)].isfinite().all())
         raise ValueError(f'prune: {n} has values that are not finite; '
                          'train with a lower learning rate')
     keep = _keep(ranks, round(rate*count_kept(mask)))

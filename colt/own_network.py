@@ -77,7 +77,7 @@ def make_network(
     name = called(source)
     with seeded(generator(seed, 'own network').initial_seed()):
         try: net = source(outputs)
-        except Exception as e:
+        except (Exception, SystemExit) as e:
             why = f'{type(e).__name__}: {one_line(e)}'
             raise ValueError(f'{name}({outputs}) makes no network ({why}); '
                              'it is called with the number of outputs') from e
@@ -238,7 +238,7 @@ def load_source(
     sys.modules[module_name] = module # where dataclasses look for it
     sys.path.insert(0, str(path.resolve().parent)) # it may import its neighbours, as a program may
     try: spec.loader.exec_module(module)
-    except Exception as e:
+    except (Exception, SystemExit) as e: # a script may end itself
         why = f'{type(e).__name__}: {one_line(e)}'
         raise ValueError(f"--net '{text}': '{path}' can't be run ({why})") from e
     if callable(getattr(module, name, None)): return getattr(module, name)

@@ -29,10 +29,13 @@ def _add_gradients(p):
     p.grad.copy_(gradient)
 
 def _hook_parameters(net):
-    "Let every gradient be added up when it is complete; a copy of a network has lost these hooks"
+    "Let every gradient be added up when it is complete, before other hooks get it"
     for p in net.parameters():
-        is_hooked = bool(p._post_accumulate_grad_hooks)
-        if p.requires_grad and not is_hooked: p.register_post_accumulate_grad_hook(_add_gradients)
+        others = dict(p._post_accumulate_grad_hooks or {})
+        if not p.requires_grad or _add_gradients in others.values(): continue
+        if others: p._post_accumulate_grad_hooks.clear()
+        p.register_post_accumulate_grad_hook(_add_gradients)
+        p._post_accumulate_grad_hooks.update(others)
 
 # %% ../nbs/api/12d_parallel.ipynb #14f82eda
 class _Share:

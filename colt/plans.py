@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['Layers', 'images_of', 'partitions_of', 'mean_std_of', 'network_of', 'check_plan', 'Origin', 'Plan', 'plan',
-           'images_at', 'source_at', 'plan_at', 'Planned', 'versions', 'provenance', 'behaviour_of', 'check_unchanged']
+           'images_at', 'source_at', 'plan_at', 'Planned', 'threads_for', 'versions', 'provenance', 'behaviour_of',
+           'check_unchanged']
 
 # %% ../nbs/api/15_plans.ipynb #f9a01003
 import hashlib, platform, warnings
@@ -26,6 +27,7 @@ from .partition import Partition, at_random, by_class
 from .recipe import Recipe, SettingError, is_here
 from .rewind import snapshot
 from .schedule import check_match, not_pruned, outputs_of, prunable_of
+from .threads import choose_threads, step_work
 from .train import rewind_steps
 from .behaviour import Behaviour, behaviour, check_behaviour, check_repeats
 from .trial import check_network, check_state, smallest_batch, try_training
@@ -274,6 +276,16 @@ class Planned(Protocol):
     def transfer(self) -> dict[str, Any]|None: ... # of which tickets; None if it is no transfer
     @property
     def not_pruned(self) -> str|None: ... # how much of the network; None for a transfer
+
+# %% ../nbs/api/15_plans.ipynb #9de2c42f
+def threads_for(
+    plan:Any, # a `Plan`, or that of a transfer
+    trainings:int=1, # at the same time
+) -> int:
+    "How many threads suit a training step"
+    recipe, dataset = plan.recipe, plan.dataset
+    net = network_of(recipe, dataset, len(plan.partition.classes)) if plan.transfer else plan.net
+    return choose_threads(step_work(net, dataset.shape, recipe.batch_size), trainings=trainings)
 
 # %% ../nbs/api/15_plans.ipynb #15a00005
 def versions(

@@ -18,20 +18,22 @@ from rich.progress import BarColumn, Progress as Bar, TaskID, TextColumn, TimeEl
 from .overlap import expected_removal
 from .plans import Plan, Planned
 from .results import Progress, Report
-from .schedule import not_pruned, weights_in
+from .schedule import not_pruned, reached, weights_in
 from .wording import duration, file_size
 
 # %% ../nbs/api/20b_progress.ipynb #20b00009
 def _kept_weights(plan):
     "About how many weights the mask of each cycle keeps"
-    if plan.match: return [weights_in(layers, plan.prunable.sizes) for layers in plan.match]
-    recipe, found = plan.recipe, []
+    recipe, prunable = plan.recipe, plan.prunable
+    if plan.match: return [weights_in(layers, prunable.sizes) for layers in plan.match]
     rounds = 1000 if recipe.max_cycles is None else recipe.max_cycles
-    left = {n: float(size) for n, size in plan.prunable.sizes.items()}
-    share = {n: 1 - _removed(recipe, group) for n, group in plan.prunable.groups.items()}
-    for n in range(rounds + 1):
+    left = {n: float(size) for n, size in prunable.sizes.items()}
+    share = {n: 1 - _removed(recipe, group) for n, group in prunable.groups.items()}
+    found: list[float] = []
+    for cycle in range(rounds + 1):
         found.append(sum(left.values()))
-        if _is_sparse(plan, found[-1]): break
+        pruned = prunable.total - found[-1]
+        if reached(cycle, pruned/prunable.total, 100*pruned/prunable.weights, recipe): break
         left = {n: size*share[n] for n, size in left.items()}
     return found
 
@@ -39,14 +41,6 @@ def _kept_weights(plan):
 def _removed(recipe, group):
     "The share of a group that a cycle removes: the middle between equal and independent votes"
     return sum(expected_removal(recipe.rates[group], recipe.partition, recipe.min_votes))/2
-
-# %% ../nbs/api/20b_progress.ipynb #cb8a6635
-def _is_sparse(plan, kept):
-    "Whether a target is reached when so many weights are kept"
-    recipe, prunable = plan.recipe, plan.prunable
-    if recipe.sparsity and kept <= (1 - recipe.sparsity)*prunable.total: return True
-    rate = 100*(prunable.total - kept)/max(1, prunable.weights)
-    return bool(recipe.final_prune_rate) and rate >= recipe.final_prune_rate
 
 # %% ../nbs/api/20b_progress.ipynb #20bb0003
 _HEADER = 2500 # bytes of words in a ticket

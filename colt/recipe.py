@@ -29,7 +29,9 @@ class SettingError(ValueError):
         reason:str, # what is wrong with the value, and which values are allowed
     ):
         super().__init__(f'{setting} {value}: {reason}')
-        self.setting, self.reason = setting, reason
+        self.setting, self.value, self.reason = setting, value, reason
+
+    def __reduce__(self): return type(self), (self.setting, self.value, self.reason) # so that a worker can send it
 
 # %% ../nbs/api/08_recipe.ipynb #5e0c1a08
 @dataclass(frozen=True)

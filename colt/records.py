@@ -8,7 +8,6 @@ __all__ = ['digest', 'RunText', 'read_kept', 'RunFiles', 'correct_images', 'RunF
 # %% ../nbs/api/19_records.ipynb #c0601004
 import hashlib, warnings
 from dataclasses import fields
-from functools import cached_property
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -16,7 +15,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from .files import DamagedFile, check_seal, parse_json, read_tensors, read_text, reading, scatter, unpack_mask
+from .files import DamagedFile, check_seal, parse_json, read_tensors, read_text, reading, scatter, state_of
+from .files import unpack_mask
 from .mask import Weights
 from .models import ARCHITECTURES, create, torch_defaults
 from .own_network import Source, make_network
@@ -30,6 +30,7 @@ from .ticket import Ticket, read_ticket
 
 # %% ../nbs/api/19_records.ipynb #f1c25068
 _ADVICE = 'put back a copy, or begin another run'
+_OF_LINES = 'put back a copy; if it is the last line, the run that is resumed makes it again'
 def _again(record): return f'put back a copy, or make it again by evaluate_ticket(plan, run, {record.cycle})'
 
 def digest(path:Path) -> str: # 16 hex digits that change with the bytes of a file
@@ -67,7 +68,7 @@ def _warn_of_old(folder):
     "Warn of a run without digests"
     warnings.warn(
         f"'{folder}' is a run of version 0.1.0, which wrote no digests: "
-        "a change in its files can't be noticed", stacklevel=4)
+        "a change in its files can't be noticed", stacklevel=3)
 
 # %% ../nbs/api/19_records.ipynb #74733232
 def _recipe_of(about, path):
@@ -83,15 +84,14 @@ def _recipe_of(about, path):
 def _read_records(path, about, recipe, stop=None):
     "The records of the finished cycles, in order; `stop` as in Python's slices"
     if not path.exists(): return []
-    with reading(path, _ADVICE):
+    with reading(path, _OF_LINES):
         lines = read_text(path).split(b'\n')[:-1][:stop]
         records = []
         for number, line in enumerate(lines, 1):
-            with reading(path, _ADVICE, f'line {number}'):
+            with reading(path, _OF_LINES, f'line {number}'):
                 records.append(read_record(parse_json(line), recipe.min_votes))
         _check_cycles(records, about['transfer'])
-        allowed = [recipe.id]
-        if not about['sealed']: allowed.append(None) # lines of version 0.1.0 have no recipe
+        allowed = [recipe.id] if about['sealed'] else [recipe.id, None] # lines of version 0.1.0 have no recipe
         for record in records:
             if record.recipe not in allowed: raise ValueError(f'cycle {record.cycle} is of another recipe')
         return records
@@ -111,6 +111,7 @@ class RunText:
     ):
         self.path = Path(path)
         self._recipe_file = self.path/'recipe.json'
+        self._read: tuple[Any, dict[str, Any]] = (), {} # the file that was read last, and what it says
 
     def __repr__(self): return f"{type(self).__name__}('{self.path}')"
     def exists(self) -> bool:
@@ -121,14 +122,12 @@ class RunText:
     @property
     def out(self) -> Path: return self.path.resolve().parent # the folder that it is in
 
-    @cached_property
-    def _about(self): return _read_about(self._recipe_file)
-    def reread(self): vars(self).pop('_about', None) # after `recipe.json` has changed
-
     def about(self) -> dict[str, Any]:
-        "What `recipe.json` says; raise `ValueError` if there is none, or if it is damaged"
+        "What `recipe.json` says now; raise `ValueError` if there is none, or if it is damaged"
         if not self.exists(): raise ValueError(f"'{self.path}' is no run: it has no recipe.json")
-        return self._about
+        with reading(self._recipe_file, _ADVICE): state = state_of(self._recipe_file)
+        if state != self._read[0]: self._read = state, _read_about(self._recipe_file)
+        return self._read[1]
 
     @property
     def recipe(self) -> Recipe: # raise `ValueError` for settings that this version does not know

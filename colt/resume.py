@@ -29,8 +29,10 @@ def runs_in(
     return [RunFolder(path.parent) for path in sorted(Path(out).glob('*/recipe.json'))]
 
 # %% ../nbs/api/22_resume.ipynb #6962b365
+def _names(runs): return ', '.join(run.path.name for run in runs)
+
 def _list_runs(out):
-    names = ', '.join(run.path.name for run in runs_in(out))
+    names = _names(runs_in(out))
     return f"runs in '{out}': {names}" if names else f"there are no runs in '{out}'"
 
 # %% ../nbs/api/22_resume.ipynb #60d4dd72
@@ -55,9 +57,8 @@ def the_run_with(
     runs = [run for run in runs_in(out) if not run.transfer]
     found = [run for run in runs if settings.items() <= asdict(run.recipe).items()]
     if len(found) == 1: return found[0]
-    words = [f'{name} {value}' for name, value in settings.items()]
-    described = ', '.join(words) or 'any kind'
-    names = ', '.join(run.path.name for run in found) or _list_runs(out)
+    described = ', '.join(f'{name} {value}' for name, value in settings.items()) or 'any kind'
+    names = _names(found) or _list_runs(out)
     raise ValueError(f"{len(found) or 'no'} runs of {described}; name one with --from: {names}")
 
 # %% ../nbs/api/22_resume.ipynb #10d00013
@@ -80,7 +81,8 @@ def run_standing(
     other = other_run(folder, recipe)
     if other: return Standing(f'is {other}')
     if not records: return Standing('has no finished cycle', 'cycle 0')
-    last, ending = records[-1], ending_of(records, recipe, match)
+    last = records[-1]
+    ending = ending_of(records, recipe, match)
     done = f"{count_of(len(records), 'cycle')}, sparsity {last.sparsity:.3f}"
     if ending is None: return Standing(f'has {done}', f'cycle {last.cycle + 1}')
     if not ending.finished: return Standing(f'has ended after {done}: {ending}')
@@ -137,12 +139,13 @@ def resumed(
     "How a run continues; raise `ValueError` if the run that it follows is missing"
     settings = with_one_target(given)
     if 'sparsity' in settings: settings.setdefault('max_cycles', None)
-    if match: settings['match'] = find_run(out, match).name
+    was = folder.recipe.match
+    is_here = RunFolder(Path(out)/was).exists() # the run that it follows, under its name
+    if match and (is_here or not was): settings['match'] = find_run(out, match).name # with another name, another run
     recipe = replace(folder.recipe, **settings)
     if not recipe.match: return recipe, []
     missing = f"the run that '{folder.path}' follows is missing (--match names it): "
-    leader = find_run(out, match or recipe.match, missing)
-    return recipe, leader.layers()
+    return recipe, find_run(out, match or recipe.match, missing).layers()
 
 # %% ../nbs/api/22_resume.ipynb #10d00026
 def matched(
@@ -167,7 +170,7 @@ def transfer_recipe(
     given:dict[str, Any], # setting -> its value
 ) -> Recipe:
     "How tickets are to be trained"
-    asked = {name: value for name, value in given.items() if name == 'optimizer'}
+    asked = {'optimizer': given['optimizer']} if 'optimizer' in given else {}
     usual = Recipe.default(was.arch, dataset, **asked)
     replaced: Sequence[str] = ()
     if dataset != was.dataset: replaced = TRAINING

@@ -10,6 +10,7 @@ import json, warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,15 @@ from .executors import Executor, FitJob, in_turn
 from .mask import Weights
 from .own_network import OwnNetwork
 from .partition import Partition
-from .plans import Origin, Plan, Planned, behaviour_of, check_unchanged, mean_std_of, network_of
-from .plans import provenance, versions
+from .plans import Origin, Plan, Planned, behaviour_of, check_unchanged, mean_std_of
+from .plans import provenance, threads_for, versions
 from .recipe import Recipe
 from .recording import check_parts, checkpoint_of, clear_leftovers, delete_states, last_cycle, lost_files
-from .recording import recording, save_correct, save_model, warn_of_change, warn_of_losses
+from .recording import made_before, recording, save_correct, save_model, warn_of_change, warn_of_losses
 from .records import Record, RunFolder, digest, record_of
 from .results import FitResult, Report
 from .rewind import rewind_, snapshot
-from .threads import check_threads, choose_threads, step_work, using_threads
+from .threads import check_threads, using_threads
 from .checkpoint import Checkpoint
 from .files import UNFINISHED, DamagedFile, locked, pack_mask, pack_tensors, place
 from .files import read_tensors, save_tensors, seal, write_whole
@@ -36,22 +37,13 @@ from .ticket import Ticket
 from .train import train_steps_
 from .transfer import control, load_ticket
 
-# %% ../nbs/api/20_runs.ipynb #9de2c42f
-def _choose_threads(plan):
-    "How many threads suit a training step of the run"
-    recipe, dataset = plan.recipe, plan.dataset
-    if plan.transfer: net = network_of(recipe, dataset, len(plan.partition.classes))
-    else: net = plan.net
-    return choose_threads(step_work(net, dataset.shape, recipe.batch_size))
-
 # %% ../nbs/api/20_runs.ipynb #e876b26e
 def _about(plan, init, behaves=None):
     "What `recipe.json` says of a plan; `init` is the digest of the file of θ0"
     dataset = plan.dataset
     tested = plan.partition if plan.transfer else plan.whole
-    data = dict(fingerprint=dataset.fingerprint(), test=dataset.test.fingerprint())
-    data |= dict(test_images=len(tested.test), classes=dataset.classes, shape=dataset.shape)
-    data |= mean_std_of(plan.whole)
+    data = dict(fingerprint=dataset.fingerprint(), test=dataset.test.fingerprint(), test_images=len(tested.test),
+                classes=dataset.classes, shape=dataset.shape, **mean_std_of(plan.whole))
     about = dict(recipe=asdict(plan.recipe), data=data, names=list(plan.init), init=init)
     if plan.own: about['network'] = plan.own.about() | ({'behaviour': behaves} if behaves else {})
     if plan.not_pruned: about['not_pruned'] = plan.not_pruned
@@ -91,11 +83,11 @@ def create_run(
     try:
         with locked(folder):
             is_free = all(_is_leftover(found, plan.init) for found in folder.iterdir())
-            if not is_free:
-                raise ValueError(f"'{folder}' is not empty; nothing is overwritten: choose another name")
+            if not is_free: raise ValueError(f"'{folder}' is not empty; nothing is overwritten: choose another name")
             write_whole(folder/'init.safetensors', pack_tensors(plan.init))
-            threads = threads or _choose_threads(plan)
-            _write_about(folder, plan, versions(threads, plan.recipe.engine), behaves=behaviour_of(plan, plan.init))
+            threads = threads or threads_for(plan)
+            made = versions(threads, plan.recipe.engine) | {'date': str(date.today())}
+            _write_about(folder, plan, made, behaves=behaviour_of(plan, plan.init))
     except BaseException:
         with suppress(OSError):
             if is_new: folder.rmdir() # if nothing is in it
@@ -105,6 +97,11 @@ def create_run(
 def _opened(folder, plan): return RunFolder(folder, plan.own.source if plan.own else None)
 
 # %% ../nbs/api/20_runs.ipynb #c7e85f63
+def _are_same_tickets(was, now):
+    "Whether two transfers train the same tickets; the run that found them may have moved, under its name"
+    if not was or not now or RunFolder(was['from']).exists(): return was == now
+    return {**was, 'from': Path(was['from']).name} == {**now, 'from': Path(now['from']).name}
+
 def other_run(
     folder:RunFolder, # of a run that exists
     recipe:Recipe,
@@ -113,7 +110,7 @@ def other_run(
     "How the run in the folder differs from the one of this recipe"
     old = folder.recipe
     if old.id == recipe.id:
-        return '' if folder.transfer == transfer else 'a transfer of other tickets, or none'
+        return '' if _are_same_tickets(folder.transfer, transfer) else 'a transfer of other tickets, or none'
     was, now = asdict(old), asdict(recipe)
     changed = [name for name in old.identity | recipe.identity if now[name] != was[name]]
     return 'another run: ' + ', '.join(f'{name} is {now[name]!r} and was {was[name]!r}' for name in changed)
@@ -126,8 +123,7 @@ def check_same(
 ):
     "Raise `ValueError` if the folder has another run than the one of this recipe"
     other = other_run(folder, recipe, transfer)
-    if other:
-        raise ValueError(f"'{folder.path}' is {other}; keep its settings, or choose another name")
+    if other: raise ValueError(f"'{folder.path}' is {other}; keep its settings, or choose another name")
 
 # %% ../nbs/api/20_runs.ipynb #a1a0402f
 def _late(recipe): return recipe.rewind not in ('0', '0ep')
@@ -173,11 +169,12 @@ def resume_run(
         _check_init(folder, plan.init)
         behaves = (about['network'] or {}).get('behaviour')
         check_unchanged(plan, folder.init() if about['start'] else plan.init, behaves, folder.path)
-        was, now = about['versions'], versions(threads or folder.threads, plan.recipe.engine)
+        was = {name: value for name, value in about['versions'].items() if name != 'date'}
+        now = versions(threads or folder.threads, plan.recipe.engine)
         if was != now:
             warnings.warn(f"'{folder.path}' was made with {was}, and this is {now}; "
                           'what follows may differ in its last bits', stacklevel=2)
-        _write_about(folder.path, plan, was | {'threads': now['threads']}, about['start'], behaves)
+        _write_about(folder.path, plan, about['versions'] | {'threads': now['threads']}, about['start'], behaves)
     return _opened(path, plan)
 
 # %% ../nbs/api/20_runs.ipynb #20a00005
@@ -223,18 +220,21 @@ def _spent(folder, records):
     return (start['samples_seen'], start['seconds']) if start else (0, 0.)
 
 # %% ../nbs/api/20_runs.ipynb #20a00009
+def _with_controls(recipe, *names): return replace(recipe, controls=','.join(dict.fromkeys(names)))
+
 def _keeps_model(plan, cycle):
     "Whether the trained network of a ticket is kept: of each, or of the last one"
     if plan.recipe.evaluate == 'last': return is_done(cycle, plan.prunable, plan.recipe, plan.match)
     return plan.recipe.evaluate == 'each'
 
 # %% ../nbs/api/20_runs.ipynb #3e586d82
-def _evaluate(plan, folder, cycle, ticket, report, train):
-    "The trainings of the ticket (None if it is not trained) and of its controls on all classes"
+def _evaluate(plan, folder, cycle, ticket, report, train, had=(), controls=()):
+    "The trainings of the ticket (None if it is not trained) and of its controls, also of those that it had"
     recipe, known = plan.recipe, None
     if len(plan.partitions) == 1 and not _late(recipe): known, = cycle.runs
-    is_dense = recipe.evaluate == 'last' and cycle.n == 0
-    if not is_dense and not _keeps_model(plan, cycle): return known, {}
+    is_asked = _keeps_model(plan, cycle) or (recipe.evaluate == 'last' and cycle.n == 0)
+    if not is_asked and not {'models', 'correct'} & {*had}: return known, {}
+    recipe = _with_controls(recipe, *controls, *(recipe.control_names if is_asked else []))
     return train_tickets(folder, ticket, cycle.init, plan.whole, recipe, report,
                          known=known, own=plan.own, origin=plan.origin, train=train)
 
@@ -252,15 +252,15 @@ def _write_cycle(folder, cycle, ticket, keep):
     return digests
 
 # %% ../nbs/api/20_runs.ipynb #7efc1a7b
-def _finish(plan, folder, cycle, spent, about, report, keep, train):
-    "Evaluate the ticket of a cycle, and write its files; return its record"
+def _finish(plan, folder, cycle, spent, about, report, keep, train, had, controls):
+    "Evaluate the ticket of a cycle, and write its files, and all that it `had` before; return its record"
     ticket = cycle.ticket(**about)
-    result, controls = _evaluate(plan, folder, cycle, ticket, report, train)
+    result, controls = _evaluate(plan, folder, cycle, ticket, report, train, had, controls)
     record = record_of(cycle, plan.prunable.prune_rate(cycle.mask), spent)
     if result: record = record.with_accuracies(result, controls)
-    files = _write_cycle(folder, cycle, ticket, keep)
+    files = _write_cycle(folder, cycle, ticket, keep or 'trained' in had)
     if result: files['correct'] = save_correct(folder, cycle.n, result, controls)
-    if _keeps_model(plan, cycle): files['models'] = save_model(folder, ticket, result)
+    if 'models' in had or _keeps_model(plan, cycle): files['models'] = save_model(folder, ticket, result)
     return replace(record, recipe=plan.recipe.id, files=files)
 
 # %% ../nbs/api/20_runs.ipynb #8166bf52
@@ -268,7 +268,7 @@ def _evaluate_later(plan, folder, records, n, report, controls=(), with_model=Fa
     "Train the ticket of a cycle, and its controls and these; write what comes out, and return the new record"
     record = records[n]
     ticket = folder.ticket(n, record)
-    recipe = replace(plan.recipe, controls=','.join(dict.fromkeys([*record.controls, *controls])))
+    recipe = _with_controls(plan.recipe, *record.controls, *controls)
     result, trained = train_tickets(folder, ticket, folder.init(), plan.whole, recipe, report, own=plan.own)
     files = dict(record.files)
     if with_model or 'models' in files: files['models'] = save_model(folder, ticket, result)
@@ -299,10 +299,8 @@ def execute(
                       'and another one can not find them: the networks are trained in turn', stacklevel=2)
     executor = train or in_turn(plan.net, plan.partitions)
     def train_here(jobs, report): return executor([_in_folder(job, folder) for job in jobs], report)
-    with recording(folder) as (found, add):
-        last, records = last_cycle(folder, found)
-        evaluated = {record.cycle for record in found if 'models' in record.files} # so it is if it is done again
-        each = replace(plan, recipe=replace(recipe, evaluate='each'))
+    with recording(folder) as (old, add):
+        last, records = last_cycle(folder, old)
         is_lost = warn_of_losses(folder, records)
         clear_leftovers(folder, records[:-1] if is_lost else records)
         if is_lost: _evaluate_later(plan, folder, records, len(records) - 1, report)
@@ -311,7 +309,7 @@ def execute(
         spent = _spent(folder, records)
         for cycle in cycles(plan.net, plan.partitions, recipe, last, train_here,
                             plan.match, report, plan.head, plan.origin):
-            record = _finish(each if cycle.n in evaluated else plan, folder, cycle, spent, about, report, keep, train)
+            record = _finish(plan, folder, cycle, spent, about, report, keep, train, *made_before(folder, old, cycle.n))
             add(record)
             spent = record.spent
             yield record
@@ -329,7 +327,6 @@ def _train_start(plan, folder, report):
     start = dict(samples_seen=samples, seconds=seconds)
     write_whole(folder.path/'init.safetensors', pack_tensors(init))
     _write_about(folder.path, plan, folder.about()['versions'], start, behaviour_of(plan, init))
-    folder.reread()
 
 # %% ../nbs/api/20_runs.ipynb #d7552588
 def evaluate_ticket(

@@ -44,7 +44,10 @@ def free_processors(
     busy = psutil.cpu_percent(seconds, percpu=True)
     own_share = (time.process_time() - used)/(time.perf_counter() - began)
     allowed = os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else range(len(busy))
-    return min(float(len(allowed)), sum(1 - busy[i]/100 for i in allowed) + own_share)
+    idle = [1 - share/100 for share in busy]
+    if max(allowed) < len(idle): free = sum(idle[i] for i in allowed)
+    else: free = len(allowed)*sum(idle)/len(idle) # processors are off, and these numbers are no positions
+    return min(float(len(allowed)), free + own_share)
 
 # %% ../nbs/api/13_threads.ipynb #9ba33ceb
 _WORK = 1e8 # operations of a step for each further thread; with 2e7, a second thread gains nothing

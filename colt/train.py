@@ -190,11 +190,15 @@ def _job(training, purpose):
     return content_digest(tensors, {'job': json.dumps(words)})
 
 # %% ../nbs/api/12_train.ipynb #14a10012
-def _continue(training, checkpoint, purpose='fit'):
-    "Attach a checkpoint, and load its state if its job is this training"
-    if checkpoint is None: return
-    training.checkpoint, training.job = checkpoint, _job(training, purpose)
-    training.state = checkpoint.load(training.job) or training.state
+@torch_defaults()
+def _continue(training, start=None, checkpoint=None, purpose='fit'):
+    "Load this state, or that of a checkpoint whose job is this training"
+    if checkpoint:
+        training.checkpoint, training.job = checkpoint, _job(training, purpose)
+        start = checkpoint.load(training.job)
+    if not (start and start.weights): return
+    training.state = start
+    training.engine.load_state(start.weights, start.optimizer_state)
 
 # %% ../nbs/api/12_train.ipynb #146212d7
 def _drawn(training, epoch, sizes):
@@ -238,7 +242,6 @@ def _train_epoch(training, epoch, limit=None):
     return training.place
 
 # %% ../nbs/api/12_train.ipynb #14a10019
-@torch_defaults()
 def _evaluate(training, images, epoch, doing):
     "Loss and accuracy on images, and which of them are right: of the validation after this epoch, or of the test"
     def report(step, steps, loss):
@@ -255,6 +258,7 @@ def _state_after(training, best, row):
     return TrainState(weights, optimizer_state, best, history, _seconds(training))
 
 # %% ../nbs/api/12_train.ipynb #14a1001b
+@torch_defaults()
 def _next_state(training, epoch):
     "Train to the end of an epoch, and validate"
     training.began = _clock(training)
@@ -272,7 +276,6 @@ def _next_state(training, epoch):
 def _train_epochs(training):
     "Train the epochs that are left; yield the state after each"
     recipe, state = training.recipe, training.state
-    if state.weights: training.engine.load_state(state.weights, state.optimizer_state)
     for epoch in range(recipe.start_iter + len(state.history), recipe.end_iter):
         if state.history and epoch - state.best_epoch >= recipe.patience: return
         training.state = state = _next_state(training, epoch)
@@ -290,10 +293,11 @@ def epochs(
 ) -> Iterator[TrainState]:
     "Train epoch after epoch; raise `FloatingPointError` for a loss that is infinite or nan"
     training = _set_up(net, partition, recipe, mask, report, cycle)
-    if start: training.state = start
+    _continue(training, start)
     yield from _train_epochs(training)
 
 # %% ../nbs/api/12_train.ipynb #146212dc
+@torch_defaults()
 def _result(training):
     "Load the weights of the best epoch, and test them"
     partition, state = training.partition, training.state
@@ -319,7 +323,7 @@ def fit(
 ) -> FitResult: # its weights, and those of `net`, are those of the best epoch
     "Train one network under a mask; pruned weights are exactly 0.0 at the end. Errors as in `epochs`"
     training = _set_up(net, partition, recipe, mask, report, cycle)
-    _continue(training, checkpoint)
+    _continue(training, checkpoint=checkpoint)
     with training.signals if checkpoint else nullcontext():
         for state in _train_epochs(training):
             if checkpoint and checkpoint.is_due(): checkpoint.save(state, training.job)
@@ -353,11 +357,9 @@ def train_steps_(
     "Train `net` on the first batches of its schedule. Errors as in `rewind_steps`"
     k, steps = rewind_steps(recipe, len(partition.train))
     training = _set_up(net, partition, recipe, None, report, 0)
-    _continue(training, checkpoint, f'rewind to {recipe.rewind}')
-    start = training.state
-    if start.weights: training.engine.load_state(start.weights, start.optimizer_state)
+    _continue(training, None, checkpoint, f'rewind to {recipe.rewind}')
     with training.signals if checkpoint else nullcontext():
-        for i in range(len(start.history), math.ceil(k/steps)):
+        for i in range(len(training.state.history), math.ceil(k/steps)):
             training.began = _clock(training)
             now = _train_epoch(training, recipe.start_iter + i, k - i*steps)
             training.state = _state_after(training, {}, {'epoch': i + 1, 'images': now.images})

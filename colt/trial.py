@@ -180,10 +180,9 @@ def smallest_batch(
 # %% ../nbs/api/13a_trial.ipynb #ccd37d8f
 def _few(partition, batch):
     "A partition with two batches of its images, at most 8 to validate, and one to test"
-    train, one = partition.train, partition.valid[torch.tensor([0])]
-    valid = partition.valid[torch.arange(min(8, len(partition.valid)))]
+    train, valid = partition.train, partition.valid
     few = train[torch.arange(2*batch) % len(train)]
-    return Partition(partition.name, few, valid, one, partition.classes)
+    return Partition(partition.name, few, valid[:8], valid[:1], partition.classes)
 
 # %% ../nbs/api/13a_trial.ipynb #93974618
 def _train_thrice(net, init, partition, recipe, mask):
@@ -215,7 +214,7 @@ _COUNTS = ("{} changes in each training, and is neither a parameter nor a buffer
 
 def _differing(a, b):
     "Names of the tensors that are not equal"
-    return [n for n in a if not torch.equal(a[n], b[n])]
+    return [n for n in a if not torch.equal(a[n], b[n].to(a[n].device))]
 
 # %% ../nbs/api/13a_trial.ipynb #9e35352e
 def _check_results(net, results, mask):
@@ -226,7 +225,7 @@ def _check_results(net, results, mask):
         raise ValueError(f"'{left[0]}' does not go back to its initial value; "
                          'load_state_dict has to load what state_dict gives, and nothing else may share its memory')
     for n, m in mask.items():
-        if straight.weights[n][~m].any():
+        if straight.weights[n].cpu()[~m.cpu()].any():
             raise ValueError(f"'{n}' does not keep its pruned weights at 0; "
                              'the network may not write to it in its forward pass')
     differing = _differing(straight.weights, continued.weights)
@@ -279,21 +278,23 @@ def _from_elsewhere(net, out):
 @torch.no_grad()
 def _in_evaluation(net, partition, batch):
     "What is to be said of the outputs in evaluation; raise `ValueError` if their number is another one in training"
-    x, _ = next(partition.valid.batches([torch.arange(len(partition.valid))]))
-    x = to_input(x.to(next(net.parameters()).device), partition.train.mean_std)
-    x = x.to(memory_format=torch.contiguous_format)
+    def inputs(images):
+        x, _ = next(images.batches([torch.arange(len(images))]))
+        return to_input(x.to(next(net.parameters()).device), partition.train.mean_std)
+    x = inputs(partition.valid)
     lay_out_(net, torch.contiguous_format)
-    def outputs(x): return main_output(net(x.clone())) # a network may change its images in place
+    def outputs(x): # which a network may change in place
+        return main_output(net(x.clone(memory_format=torch.contiguous_format))).float()
     net.train()
-    with seeded(0), torch.enable_grad(): trained = outputs(x[:batch])
+    with seeded(0), torch.enable_grad(): trained = outputs(inputs(partition.train)[:batch])
     told, width = _from_elsewhere(net, trained), trained.shape[-1]
     net.eval()
-    with seeded(0): first, second = (outputs(x).float() for _ in range(2))
+    with seeded(0): first, second = outputs(x), outputs(x)
     if width != first.shape[-1]:
         raise ValueError(f'the network ({type(net).__name__}) has {width} outputs in training and '
                          f'{first.shape[-1]} in evaluation; let it have the same in both')
     if told or not _near(first, second, 1e-5): return told or _DRAWS
-    with seeded(0): single = torch.cat([outputs(x[i:i + 1]).float() for i in range(min(2, len(x)))])
+    with seeded(0): single = torch.cat([outputs(one) for one in x[:2].split(1)])
     return '' if _near(first[:2], single, 1e-3) else _DEPENDS
 
 # %% ../nbs/api/13a_trial.ipynb #d312ca12
@@ -346,7 +347,7 @@ def try_training(
             with warnings.catch_warnings():
                 warnings.simplefilter('ignore')
                 Ticket(buffers, {}).size()
-                content_digest(init, {})
+                content_digest({n: v.cpu() for n, v in init.items()}, {})
                 few = _few(partition, batch)
                 results = _train_thrice(copy, init, few, quick, mask)
                 told = _in_evaluation(copy, few, batch)

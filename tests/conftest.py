@@ -24,10 +24,10 @@ TOP = Path(__file__).resolve().parents[1]
 COMMAND = Path(sys.executable).with_name('colt-prune')
 
 
-# What takes long begins first, so that no worker waits for it in the end; `make quick` leaves it out
+# What takes long begins first, so that no worker waits for it in the end; `make quick` leaves it out, but for the types
 LONG = (r'test_types\.py', r'test_panel\.py', r'test_site\.py', r'test_(engine|sparse)\.py', r'test_torture\.py', r'test_live\.py', 'each_command_does_its_work', r'runs\[tutorials/',
         r'test_fashion\.py',
-        r'cycles\[(fc1-imagenet|densenet121|resnet18)', r'runs\[guides/(compare|many)', r'runs\[api/(11[d-i]_|12_|12[bd]_|16a?_|20_|24h|25a|25i)', 'a_killed_run', r'test_lab_command\.py',
+        r'cycles\[(fc1-imagenet|densenet121|resnet18)', r'runs\[guides/(compare|many)', r'runs\[api/(11[d-i]_|12_|12[bd]_|16a?_|2[01]_|23a|24[fghk]|25a|25i)', 'a_killed_run', r'test_lab_command\.py',
         r'runs\[(index|api/(01_|17_|18_|23_|24[jo]_|25[bc]?_|26_|26[cd]|27_))', 'progress_is_quiet', 'one_process_at_a_time', 'twice_the_same_command', 'promised_format', 'an_interrupt_says', 'wheel_alone',
         r'test_(pairs|elsewhere|workers|threads|parallel|properties)\.py',
         r'test_networks\.py.*\[(\d+:|mnasnet|shuffle|mobile|dense|conv|squeeze|vision|swin)', r'test_models\.py.*(every_image|large_images|torchvision)',
@@ -39,11 +39,11 @@ TOGETHER = [re.compile(p) for p in (r'test_panel\.py', r'test_site\.py', r'test_
 
 
 def pytest_collection_modifyitems(items):
-    "Long ones first, and marked"
+    "Long ones first, and marked but for the types"
     place = {item: next((i for i, name in enumerate(LONG) if re.search(name, item.nodeid)), len(LONG)) for item in items}
     items.sort(key=place.get)
     for item in items:
-        if place[item] < len(LONG) or 'browser' in item.fixturenames: item.add_marker('slow')
+        if 0 < place[item] < len(LONG) or 'browser' in item.fixturenames: item.add_marker('slow')
 
 
 @pytest.hookimpl(optionalhook=True)

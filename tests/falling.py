@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import signal
+from multiprocessing import active_children
 from pathlib import Path
 
 import psutil
@@ -10,6 +11,7 @@ import psutil
 from colt.executors import fit_job
 from colt.plans import plan_at
 from colt.runs import create_run, execute, resume_run
+from colt.workers import _NAME
 
 
 def fall_once(job, report=None):
@@ -51,4 +53,5 @@ def digest(run):
     return found.hexdigest()
 
 
-def workers_of(pid=None): return [p for p in psutil.Process(pid).children(recursive=True) if 'spawn_main' in ' '.join(p.cmdline())]
+def workers(): return [psutil.Process(p.pid) for p in active_children() if p.name == _NAME]
+def workers_of(pid): return [p for p in psutil.Process(pid).children(recursive=True) if 'spawn_main' in ' '.join(p.cmdline())]

@@ -2,6 +2,7 @@
 import filecmp
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -12,6 +13,9 @@ import torch
 from conftest import COMMAND
 from safetensors.torch import load_file
 
+from colt.cli import colt_transfer
+from colt.panel.session import Session
+from colt.recording import drop_last
 from colt.records import RunFolder
 from colt.ticket import Ticket
 
@@ -157,6 +161,51 @@ def test_a_run_goes_on_past_its_target_to_the_same_bits(prune, tmp_path):
     assert same_bits(tmp_path/'runs/short', tmp_path/'runs/long')
 
 
+def test_every_way_to_go_on_does_a_damaged_last_cycle_again(prune, tmp_path):
+    line = '--arch_type fc1 --end_iter 1 --linear_prune_ratio .5 --max_cycles 1 --threads 1'
+    assert prune(f'{line} --name run-0').returncode == 0
+    run, whole = RunFolder(tmp_path/'runs/run-0'), without_seconds(tmp_path/'runs/run-0')
+    assert colt_transfer('--from run-0 --cycle 0 --name moved --threads 1'.split()) == 0
+    moved, trained = RunFolder(tmp_path/'runs/moved'), without_seconds(tmp_path/'runs/moved')
+
+    def damaged(folder):
+        lines = folder.path/'cycles.jsonl'
+        lines.write_bytes(lines.read_bytes()[:-9] + b'0'*6 + b'"}\n')                  # its last line has another digest
+        return folder
+    damaged(run)
+    assert 'would resume runs/run-0 at cycle 1' in prune('--resume --name run-0 --dry_run').stdout
+    for way in '--resume --name run-0', f'{line} --seeds 0 --name run':
+        done = prune(way)
+        assert done.returncode == 0 and 'the last cycle is done again' in done.stderr and without_seconds(run.path) == whole, way
+        damaged(run)
+    with pytest.warns(UserWarning, match='the last cycle is done again'):
+        session = Session(run.recipe, run)
+        assert [record.cycle for record in session.work(lambda progress: None)] == [1]
+    assert without_seconds(run.path) == [whole[0], whole[1] | {'files': session.records[1].files}] and session.cycle(1).runs[0].weights
+    damaged(moved)
+    assert colt_transfer('--resume --name moved'.split()) == 0 and without_seconds(moved.path) == trained
+
+
+def test_what_has_moved_or_has_another_name_goes_on(prune, tmp_path):
+    line = '--arch_type fc1 --end_iter 1 --linear_prune_ratio .5 --max_cycles 1 --threads 1'
+    assert prune(f'{line} --name colt-0').returncode == prune('--match colt-0 --name imp-0').returncode == 0
+    assert colt_transfer('--from colt-0 --cycle 0 --name there --threads 1'.split()) == 0
+    (tmp_path/'runs').rename(tmp_path/'moved')
+    assert colt_transfer('--resume --name there --out moved'.split()) == 0
+    (tmp_path/'moved/colt-0').rename(tmp_path/'moved/leader-0')
+    assert "'colt-0' is no run" in prune('--resume --name imp-0 --out moved').stderr
+    leader, imp = (RunFolder(tmp_path/'moved'/name) for name in ('leader-0', 'imp-0'))
+    for line in '--resume --name imp-0 --match leader-0', '--seeds 0 --name imp --match leader':
+        drop_last(imp.path/'cycles.jsonl')                                              # it is not finished
+        done = prune(f'{line} --out moved')
+        assert done.returncode == 0, done.stderr
+        assert [r.sparsity for r in imp.records()] == [r.sparsity for r in leader.records()] and RunFolder(imp.path).recipe.match == 'colt-0'
+    shutil.copytree(leader.path, tmp_path/'moved/colt-0')                               # what it follows is back
+    for line in '--resume --name imp-0 --match leader-0', '--seeds 0 --name imp --match leader':
+        done = prune(f'{line} --out moved')
+        assert done.returncode in (1, 2) and "match is 'leader-0' and was 'colt-0'" in done.stderr, done.stderr
+
+
 def test_a_collapse_names_the_layer_and_the_last_good_ticket(prune, tmp_path):
     done = prune('--arch_type lenet5 --end_iter 1 --conv_prune_ratio 0.9 --linear_prune_ratio 0 --sparsity 0.998 --name gone')
     assert done.returncode == 1 and done.stderr.count('\n') == 1
@@ -182,7 +231,8 @@ MISTAKES = {'--dataset cifar11': 'fashionmnist', '--arch_type conv4': 'resnet18'
             '--out file/x': 'is a file; name another', '--max_cycles -1': '0 or more', '--milestones 2': 'from 0 to 1',
             '--frobnicate': 'frobnicate',
             '--valid 0.0001': 'no validation images', '--valid 0.9999': 'no train images', '--crop 99999': '0 to 1000', '--name=-x': "'-x'",
-            '--match nothing --prune_type colt': 'no run'}
+            '--match nothing --prune_type colt': 'no run', '--match nothing --paper': '--paper', '--resume --name nothing --paper': '--paper',
+            '--seeds 0,1 --seed 2': 'give one of them'}
 
 
 @pytest.mark.parametrize('line', MISTAKES)

@@ -223,6 +223,13 @@ def test_fill_looks_for_mistakes_before_it_trains(runs, compare, trained):
     assert bytes_of(runs) == before
 
 
+def test_fill_needs_no_other_run(runs, compare, trained):
+    alike(runs, 'imp', 'matched', change=lambda r: replace(r, ticket=None, controls={}, files={}))
+    shutil.rmtree(runs/'last')
+    code, out, err = compare('imp --at 0 --fill')
+    assert (code, err, trained) == (0, '', [('imp', 0)]), (out, err)
+
+
 def test_an_interrupted_fill_keeps_what_it_has(runs, compare, monkeypatch):
     evaluate_ticket, calls = colt.cli.compare.evaluate_ticket, []
     def interrupted(plan, folder, n, report=None):

@@ -166,7 +166,7 @@ def test_a_network_that_cannot_be_traced_is_sparse_where_its_modules_can():
     mask = {n: torch.rand(p.shape) < .4 for n, p in net.named_parameters() if p.ndim > 1}
     apply_(net, mask)
     traced = trace(net, mask, SHAPE)
-    assert [layer.name for layer in traced.layers if not layer.reason] == ['body.0.weight', 'head.weight']
+    assert [layer.name for layer in traced.layers if not layer.reason] == ['body.0.weight'] # the head is one call, which has no graph
     assert "its dilation is (2, 2)" in [layer.reason for layer in traced.layers]
     model, x = SparseNet(net, mask, traced), torch.randn(5, *SHAPE)
     assert distance(model(x), net(x)) < 1e-6

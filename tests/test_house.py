@@ -131,17 +131,12 @@ def test_the_house_only_gets_better(what):
     assert changed == {}, 'what rose is to be mended in the code; what fell, in tests/exceptions.json'
 
 
-def test_the_algorithm_needs_no_plots_no_widgets_and_no_torchvision():
-    program = 'import sys, colt, colt.cycle, colt.runs; print([m for m in ("plotly", "ipywidgets", "torchvision", "sklearn", "rich") if m in sys.modules])'
+def test_the_algorithm_needs_no_plots_no_widgets_no_pictures_and_no_torchvision():
+    program = ('import sys, colt, colt.data, colt.cycle, colt.runs; '
+               'print([m for m in ("plotly", "ipywidgets", "PIL", "torchvision", "sklearn", "rich") if m in sys.modules])')
     heavy = subprocess.run([sys.executable, '-c', program],
                            capture_output=True, text=True, check=True)
     assert heavy.stdout.strip() == '[]'
-
-
-def test_figures_need_no_engine():
-    program = 'import sys, colt.plot; print([m for m in ("colt.train", "colt.engines", "torchvision") if m in sys.modules])'
-    loaded = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True)
-    assert loaded.stdout.strip() == '[]'
 
 
 def test_the_module_and_the_readme_are_what_the_notebooks_say(tmp_path):

@@ -18,7 +18,7 @@ def prepare(folder, server):
     "Write below a folder; and let the workers that a notebook starts be forked by the same server, since each would import everything anew"
     os.environ['TMPDIR'] = tempfile.tempdir = folder
     forkserver._forkserver._forkserver_address, forkserver._forkserver.ensure_running = server, lambda: None
-    context._concrete_contexts['spawn'] = FRESH                           # tests/test_workers.py starts true ones
+    context._concrete_contexts['spawn'] = FRESH                           # the command in tests/test_workers.py starts true ones
 
 
 def server():

@@ -128,7 +128,7 @@ def test_every_number_is_that_of_the_folder(run, lines):
     assert facts['ticket finding'][0] == f"{100*(1 - of_dense/last['samples_seen']):.0f} %"
     about = json.loads((run.path/'recipe.json').read_text())
     assert [facts[name] for name in about['versions']] == [(version,) for version in about['versions'].values()]
-    assert facts['fingerprint'] == (about['data']['fingerprint'],) and facts['test images'] == (f"{about['data']['test_images']:,}",)
+    assert facts['fingerprint of the images'] == (about['data']['fingerprint'],) and facts['test images'] == (f"{about['data']['test_images']:,}",)
 
 
 def mcnemar(answers, others):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from itertools import product
 
+import plain_layers
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from torch import nn
 
 pytest.importorskip('numba', reason='the extra `sparse` is not installed')
 
+from colt.copies import copied
 from colt.engines import layers
 from colt.engines.blocks import clear_padding_, from_blocks, to_blocks
 from colt.engines.folded import folded
@@ -211,6 +213,107 @@ def test_a_value_that_has_no_row_for_each_image_stays_out_of_blocks(name, small_
     assert [*model.sparse] == ['conv.weight']
     ours, truth = ((out, *torch.autograd.grad(out.square().sum(), [net.map, net.conv.bias])) for out in (model(x), net(x)))
     for a, b in zip(ours, truth, strict=True): assert torch.allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+class Does(nn.Module):
+    "A convolution and a head, and what a function does with both"
+    def __init__(self, function):
+        super().__init__()
+        self.conv, self.norm, self.relu, self.head = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Linear(4*36, 3)
+        self.function, self.passes = function, 0
+        self.register_buffer('count', torch.ones(()))
+    def forward(self, x): return self.head(self.function(self, x).flatten(1))
+
+
+class Frozen(Does):
+    def train(self, mode=True):
+        super().train(mode)
+        self.norm.eval()
+        return self
+
+
+def usual(net, x): return net.relu(net.norm(net.conv(x)))
+def adds_in_place(net, x):
+    x = before = net.conv(x)
+    x += 1
+    return x*before
+def changes_in_place(net, x): return F.leaky_relu_(net.norm(net.conv(x)))
+def sets_a_mode(net, x):
+    net.norm.eval()
+    return usual(net, x)
+def uses_again(net, x): return F.relu(y := net.conv(x), inplace=True) + y
+def replaces_a_buffer(net, x):
+    net.count = net.count + 1
+    return net.conv(x)*net.count
+def changes_a_buffer(net, x):
+    net.count.add_(1)
+    return net.conv(x)*net.count
+def reads_a_buffer(net, x): return net.conv(x) if net.count > 0 else -net.conv(x)
+def counts(net, x):
+    net.passes += 1
+    return net.conv(x)*net.passes
+def draws(net, x): return net.conv(x)*torch.rand(1).item()
+def without_gradients(net, x):
+    with torch.no_grad(): return net.conv(x)
+def reads_weights(net, x): return net.conv(x)*net.conv.weight.sum()
+def calls_a_module_before_and_after(net, x): return net.relu(usual(net, net.relu(x)))
+def takes_a_slice(net, x): return torch.cat(net.conv(x).chunk(4, 1)[:2]*2, 1)
+
+def changes_a_number(net, x):
+    height = half = x.shape[2]
+    half //= 2
+    return net.conv(x)*half/height
+
+def hooked(path, register):
+    net = Does(usual)
+    hooks = {'forward': lambda module, x, y: 2*y, 'forward_pre': lambda module, x: (3*x[0],), 'full_backward': lambda module, given, taken: (2*given[0],),
+             'full_backward_pre': lambda module, taken: (2*taken[0],)}
+    getattr(net.get_submodule(path), f'register_{register}_hook')(hooks[register])
+    return net
+
+
+def hooked_weight():
+    net = Does(usual)
+    net.conv.weight.register_hook(lambda gradient: 2*gradient)
+    return net
+
+
+def normed_head():
+    net = Does(usual)
+    nn.utils.spectral_norm(net.head)
+    return net
+
+
+DO_MORE = {f'{register} of {path or "all"}': lambda path=path, register=register: hooked(path, register)
+           for path, register in (('', 'forward_pre'), ('', 'forward'), ('norm', 'forward'), ('relu', 'forward_pre'), ('norm', 'full_backward'), ('conv', 'full_backward_pre'))}
+DO_MORE |= {f.__name__: lambda f=f: Does(f) for f in (adds_in_place, changes_in_place, sets_a_mode, uses_again, replaces_a_buffer, changes_a_buffer, reads_a_buffer, counts, draws, without_gradients, reads_weights,
+                                                     changes_a_number, calls_a_module_before_and_after, takes_a_slice)}
+DO_MORE |= {'a weight with a hook': hooked_weight, 'frozen statistics': lambda: Frozen(usual), 'a norm of the head': normed_head}
+
+
+@pytest.mark.parametrize('name', DO_MORE)
+def test_a_network_that_does_more_than_its_layers_does_all_of_it(name, small_tiles):
+    "Hooks, states, switches, changes in place: the same outputs, gradients, buffers and attributes, and a reason for each layer that is dense"
+    torch.manual_seed(8)
+    net, x = DO_MORE[name](), torch.randn(20, 1, 8, 8)
+    mask = {'conv.weight': mask_like(net.conv.weight, .5)}
+    net.conv.weight.data.mul_(mask['conv.weight'])
+    found = []
+    for engine in 'dense', 'sparse':
+        ours = copied(net).train()
+        traced = trace(ours, mask, (1, 8, 8))
+        model = SparseNet(ours, mask, traced) if engine == 'sparse' else ours
+        torch.manual_seed(9)
+        for _ in range(2): model(x).square().sum().backward()
+        gradients = {n: p.grad for n, p in ours.named_parameters() if p.grad is not None}
+        if engine == 'sparse':
+            assert [*model.sparse] == [layer.name for layer in traced.layers if layer.name in mask and not layer.reason]
+            for n, layer in model.sparse.items(): gradients[n] = plain_layers.scattered(layer.values.grad, mask[n])
+        if 'conv.weight' in gradients: gradients['conv.weight'] = gradients['conv.weight']*mask['conv.weight']
+        found.append(gradients | dict(ours.named_buffers()) | {'passes': torch.tensor(ours.passes), 'output': model.eval()(x).detach()})
+    found[0].pop('conv.bias', None), found[1].pop('conv.bias', None) # before BatchNorm, dense code gives rounding errors
+    assert found[0].keys() == found[1].keys()
+    for n, v in found[0].items(): assert torch.allclose(v, found[1][n], rtol=1e-3, atol=1e-3*max(1, float(v.abs().max()))), n
 
 
 def test_two_forward_passes_before_two_backward_passes(small_tiles):

@@ -4,14 +4,16 @@ import subprocess
 import time
 from dataclasses import replace
 from importlib.util import find_spec
+from multiprocessing import context
 
 import numpy as np
 import psutil
 import pytest
 import sets
 from conftest import COMMAND, need
-from falling import digest, fall_once, trained, workers_of
+from falling import digest, fall_once, trained, workers, workers_of
 from PIL import Image
+from test_notebooks import FRESH, server
 
 from colt.executors import cluster, processes
 from colt.models import create
@@ -36,16 +38,26 @@ def few_images(tmp_path_factory):
 def in_turn(few_images, tmp_path_factory): return digest(trained(RECIPE, tmp_path_factory.mktemp('in')/'turn', few_images))
 
 
+@pytest.fixture(scope='module', autouse=True)
+def forked():
+    "Workers are forked from a process that has imported everything, since each would take seconds for that; those of the command are spawned"
+    server()                                                              # now: while workers are started, SIGINT is blocked, and it would stay so
+    spawning = context._concrete_contexts['spawn']
+    context._concrete_contexts['spawn'] = FRESH
+    yield
+    context._concrete_contexts['spawn'] = spawning
+
+
 @pytest.fixture(scope='module')
 def side_by_side():
     with processes(2, fall_once) as train: yield train
-    assert workers_of() == []
+    assert workers() == []
 
 
 def test_two_workers_give_the_bits_of_one_after_the_other(in_turn, few_images, side_by_side, tmp_path, recwarn):
     seen = []
     assert digest(trained(RECIPE, tmp_path/'run', few_images, side_by_side, seen.append)) == in_turn
-    assert len(workers_of()) == 2 and not recwarn.list
+    assert len(workers()) == 2 and not recwarn.list
     assert {event.partition for event in seen} == {'0-4', '5-9', 'ticket', 'control: shuffle'}
     ends = [(event.cycle, event.partition) for event in seen if event.doing == 'test' and event.step == event.steps]
     assert len(ends) == len({*ends}) == 2*(RECIPE.max_cycles + 1) + 2*2
@@ -86,10 +98,10 @@ def test_a_network_in_memory_is_trained_in_turn(few_images, side_by_side, tmp_pa
 def test_an_interrupt_saves_the_states_and_leaves_no_process(in_turn, few_images, side_by_side, tmp_path):
     def interrupt(event):
         if event.cycle < 1: return
-        for worker in workers_of(): worker.send_signal(signal.SIGINT)     # as a terminal does; they are deaf to it
+        for worker in workers(): worker.send_signal(signal.SIGINT)     # as a terminal does; they are deaf to it
         raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt): trained(RECIPE, tmp_path/'run', few_images, side_by_side, interrupt)
-    assert workers_of() == [] and list((tmp_path/'run/partial').glob('1-part-*.safetensors'))
+    assert workers() == [] and list((tmp_path/'run/partial').glob('1-part-*.safetensors'))
     assert digest(trained(RECIPE, tmp_path/'run', few_images)) == in_turn
 
 
@@ -103,11 +115,11 @@ def test_seeds_side_by_side_that_are_killed_leave_no_process_and_go_on_to_the_sa
     line = f'{FLAGS} --data {few_images.root} --out {tmp_path} --name fc1 --seeds 0,2'
     command = subprocess.Popen([COMMAND, *line.split(), '--workers', '2'], stdout=subprocess.DEVNULL)
     while command.poll() is None and not [*tmp_path.glob('fc1-*/cycles.jsonl')]: time.sleep(.005)
-    workers = workers_of(command.pid)
+    spawned = workers_of(command.pid)
     command.kill()
     command.communicate(timeout=60)
-    assert len(workers) == 2
-    _, still_there = psutil.wait_procs(workers, timeout=60)
+    assert len(spawned) == 2
+    _, still_there = psutil.wait_procs(spawned, timeout=60)
     assert still_there == []
     runs = [RunFolder(tmp_path/f'fc1-{seed}') for seed in (0, 2)]
     assert any(len(run.records()) <= RECIPE.max_cycles for run in runs)

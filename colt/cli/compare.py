@@ -109,7 +109,7 @@ def _reopen(run, data):
         raise ValueError(f"--fill: '{run.path}' was trained on {recipe.device}, which is not here; "
                          'leave this run out')
     try:
-        p = plan(recipe, data)
+        p = plan(recipe, data, run.layers() if recipe.match else None) # of a run that follows, its own are the same
         resume_run(p, run.path)
         return p
     except ValueError as e: raise ValueError(f'--fill: {e}; or leave this run out') from None

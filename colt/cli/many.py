@@ -20,17 +20,19 @@ from rich.console import Console
 
 from .command import Flag, Terminal
 from .training import next_step, write_report
+from ..cycle import Collapse
 from ..data.image_files import processors_here
 from ..executors import Executor, cluster, processes
-from ..plans import Origin, Plan, plan_at
+from ..plans import Origin, Plan, plan_at, threads_for
 from ..progress import bytes_written, progress_bar
 from ..recipe import Recipe
-from ..records import RunFolder
+from ..recording import whole_records
+from ..records import RunFolder, ending_of
 from ..resume import Layers, run_standing
 from ..results import Report
 from ..runs import check_same, create_run, execute, resume_run
-from ..schedule import rounds_to_target
-from ..threads import choose_threads, step_work, using_threads
+from ..schedule import MAX_ROUNDS, rounds_to_target
+from ..threads import using_threads
 from ..wording import duration, file_size
 from ..workers import Workers
 
@@ -91,7 +93,7 @@ def share_threads(
     "Share out the processors. A worker elsewhere has one thread"
     if args.threads is not None: return args.threads
     if _elsewhere(args): return 1
-    return choose_threads(step_work(p.net, p.dataset.shape, p.recipe.batch_size), trainings=n)
+    return threads_for(p, n)
 
 # %% ../../nbs/api/26c_many.ipynb #771b817d
 def executor(
@@ -112,7 +114,9 @@ def _most_cycles(p):
     recipe = p.recipe
     if p.match: return len(p.match)
     limits = [] if recipe.max_cycles is None else [recipe.max_cycles + 1]
-    if recipe.sparsity: limits.append(rounds_to_target(recipe, p.prunable)[0] + 1)
+    if recipe.sparsity:
+        rounds = max(rounds_to_target(recipe, p.prunable))
+        if rounds < MAX_ROUNDS: limits.append(rounds + 1)
     return min(limits, default=None)
 
 # %% ../../nbs/api/26c_many.ipynb #ba691462
@@ -163,10 +167,11 @@ def share_out(
     if elsewhere and asked is None:
         _, address = elsewhere
         asked = 'auto' if address == 'local' else str(trainings)
-    n = count_workers(asked, trainings, threads or args.threads)
+    n = count_workers(asked, trainings, args.threads or threads)
     if n == 1 and not elsewhere: return 1
-    if not threads: args.threads = share_threads(args, p, n)
-    console.print(outlay(p, n, threads or args.threads))
+    each = args.threads or threads or share_threads(args, p, n)
+    if not threads: args.threads = each
+    console.print(outlay(p, n, each))
     return n
 
 # %% ../../nbs/api/26c_many.ipynb #26cc0015
@@ -177,12 +182,16 @@ class RunJob:
     path: str # of its folder
     origin: Origin # where the images and the network are
     match: Layers # the sparsities that it follows; empty if it follows no run
-    threads: int|None # of each training, if the run begins
+    threads: int|None # of each training; by default, as before, or as suits
 
     @property
     def title(self) -> str: return f'seed {self.recipe.seed}'
     @property
     def folder(self) -> RunFolder: return RunFolder(self.path)
+
+    @property
+    def stored_threads(self) -> int|None: # of a run that exists
+        return self.folder.threads if self.folder.exists() else None
 
     def plan(self) -> Plan: return plan_at(self.recipe, self.origin, self.match)
 
@@ -190,9 +199,16 @@ class RunJob:
         "How far the run is, or None; raise `ValueError` if the folder has another one"
         if not self.folder.exists(): return None
         check_same(self.folder, self.recipe)
-        return run_standing(self.folder, self.folder.records(), self.recipe, self.match)
+        return run_standing(self.folder, whole_records(self.folder), self.recipe, self.match)
 
 # %% ../../nbs/api/26c_many.ipynb #26ccc001
+def _cycles_of(job, run):
+    "The cycles of a run; if it ends without its target, its state says why, and the other runs go on"
+    try: yield from run
+    except (Collapse, ValueError):
+        ending = ending_of(whole_records(job.folder), job.recipe, job.match)
+        if ending is None or ending.finished: raise
+
 def run_job(
     job:RunJob,
     report:Report|None=None,
@@ -202,9 +218,10 @@ def run_job(
     def named(progress):
         if report: report(replace(progress, partition=f'{job.title}, {progress.partition}'))
     p = job.plan()
-    if job.folder.exists(): folder = resume_run(p, job.path)
+    if job.folder.exists(): folder = resume_run(p, job.path, job.threads)
     else: folder = create_run(p, job.path, job.threads)
-    for _ in execute(p, folder, named, train=train): write_report(folder)
+    run = execute(p, folder, named, train=train)
+    for _ in _cycles_of(job, run): write_report(folder)
     return job.standing().state
 
 # %% ../../nbs/api/26c_many.ipynb #26ccc003
@@ -228,13 +245,16 @@ def seed_jobs(
     origin:Origin, # where the images and the network are
 ) -> list[RunJob]:
     "A run for each seed. If they follow runs (`--match`), each follows the one of its own seed"
+    if hasattr(args, 'seed'): raise ValueError(f'--seed {args.seed} and --seeds {args.seeds}: give one of them')
     jobs = []
     for seed in seeds_in(args.seeds):
         own = Namespace(**vars(args) | dict(seed=seed, resume=False))
-        if args.match: own.match = f'{args.match}-{seed}'
+        if args.name: own.name = f'{args.name}-{seed}'
+        if args.match:
+            own.match = f'{args.match}-{seed}'
+            own.resume = bool(own.name) and RunFolder(Path(args.out)/own.name).exists() # what it follows may have moved
         recipe, match = asked_recipe(own)
-        name = f'{args.name}-{seed}' if args.name else recipe.name
-        jobs.append(RunJob(recipe, str(Path(args.out)/name), origin, match, args.threads))
+        jobs.append(RunJob(recipe, str(Path(args.out)/(own.name or recipe.name)), origin, match, args.threads))
     return jobs
 
 # %% ../../nbs/api/26c_many.ipynb #26cc0017
@@ -261,11 +281,11 @@ def _run_left(terminal, args, left):
     p = left[0].plan()
     elsewhere = _elsewhere(args)
     at_once = p.recipe.partition if elsewhere else len(left) # trainings of one run, or whole runs
-    n = count_workers(args.workers, at_once)
+    n = count_workers(args.workers, at_once, args.threads or left[0].stored_threads)
     threads = share_threads(args, p, n)
+    left = [replace(job, threads=args.threads or job.stored_threads or threads) for job in left]
     size = file_size(len(left)*bytes_written(p))
-    console.print(f'{outlay(p, n, threads, len(left))}; writes about {size} in all')
-    left = [replace(job, threads=threads) for job in left]
+    console.print(f'{outlay(p, n, left[0].threads, len(left))}; writes about {size} in all')
     with executor(args, n if elsewhere else 1) as train, progress_bar(console) as report:
         for job, state in run_jobs(left, n, report, train):
             console.print(f'{job.title}: {job.path} {state}')

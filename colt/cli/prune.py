@@ -12,7 +12,6 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from .command import Flag, add_flags, check_folder, command_parser, resume_command, run_command
 from .many import ELSEWHERE, executor, next_steps, run_seeds, seed_jobs, share_out
@@ -109,7 +108,7 @@ def asked_own(
     dataset = getattr(args, 'dataset', '')
     pictures = ''
     if dataset not in DATASETS and Path(dataset or '.').is_dir(): pictures = dataset
-    named = {'net': args.net, 'head': args.head, 'dataset': pictures}
+    named = {'net': args.net, 'head': args.head, 'dataset': pictures, 'match': args.match}
     args.own = {flag: text for flag, text in named.items() if text}
     net = load_source(args.net) if args.net else None
     return Own(net, pictures, args.head, args.net or '')
@@ -120,26 +119,24 @@ def _check_own(run, own):
     network = run.about()['network']
     dataset = run.recipe.dataset
     if network and own.net is None:
-        raise ValueError(f"--resume: '{run.path}' is of a network of your own ({network['class']}); "
+        raise ValueError(f"'{run.path}' is of a network of your own ({network['class']}); "
                          'give --net FILE:NAME again')
     if dataset not in DATASETS and not own.pictures:
-        raise ValueError(f"--resume: '{run.path}' is about images of your own ('{dataset}'); "
+        raise ValueError(f"'{run.path}' is about images of your own ('{dataset}'); "
                          'give --dataset FOLDER again')
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00026
 def _default_recipe(paper, given, own):
     "Our defaults or the authors', changed by what is given"
-    changes: dict[str, Any] = {'device': usual_device()} | with_one_target(given)
+    changes = with_one_target(given)
     dataset = changes.pop('dataset', 'cifar100' if paper else 'digits')
     if own.net:
         if paper: raise ValueError("--paper: the authors' code has no settings for a network of your own")
         classes, _ = own.size() if own.pictures else size_of(dataset)
         return own_recipe(own.net, classes, dataset, own.head, **changes)
-    if own.pictures:
-        recipe = Recipe.default(changes.pop('arch', 'conv3'), **changes)
-        return replace(recipe, dataset=dataset)
     make = Recipe.paper if paper else Recipe.default
-    return make(**{'arch': 'conv3', 'dataset': dataset} | changes)
+    like = 'digits' if own.pictures else dataset
+    return replace(make(**{'arch': 'conv3', 'dataset': like} | changes), dataset=dataset)
 
 # %% ../../nbs/api/26c_prune.ipynb #26cc0007
 def asked_recipe(
@@ -148,14 +145,18 @@ def asked_recipe(
 ) -> tuple[Recipe, Layers]: # and the sparsities to follow
     "The recipe that the flags ask for; raise `ValueError` for a mistake in them"
     given = asked_settings(args, _SETTINGS)
-    match: Layers = []
     if own.pictures: given['dataset'] = name_of(Path(own.pictures))
-    if args.resume and args.name:
+    is_resumed = args.resume and args.name
+    if args.paper and (args.match or is_resumed):
+        raise ValueError('--paper: a run that is resumed or matched has its settings')
+    if not is_resumed: given.setdefault('device', usual_device())
+    match: Layers = []
+    if is_resumed:
         run = kept_run(asked_folder(args).path)
         _check_own(run, own)
         recipe, match = resumed(run, given, args.out, args.match)
     elif args.match:
-        recipe, match = matched(args.out, args.match, {'device': usual_device()} | given)
+        recipe, match = matched(args.out, args.match, given)
     else: recipe = _default_recipe(args.paper, given, own)
     recipe = settled(recipe)
     if args.one_shot: recipe = one_shot(recipe)
@@ -228,11 +229,13 @@ def _summary(args, p, folder, records):
     if 'models' in last.files:
         lines['network'] = f"{folder.file('models', last.cycle)} (the ticket, trained)"
     engine = last.partitions[0].engine
-    if engine != 'dense': lines |= {'engine': engine} | _speed(p, folder, last)
+    if engine != 'dense': lines['engine'] = engine
+    if engine.startswith('sparse'): lines |= _speed(p, folder, last)
     lines['threads'] = f'{folder.threads}, stored with the run'
     lines['report'] = str(folder.path/'report.html')
     further = _further(args, p, folder.path.name, last)
-    return lines | {'continue with': further} if further else lines
+    if further: lines['continue with'] = further
+    return lines
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00022
 def _prune_seeds(terminal, args, own):
@@ -248,7 +251,7 @@ def _dry_run(args, folder, recipe, match, own, standing):
     "What would be pruned, and where it would be written"
     lines = [_preview(args, folder, recipe, match, own)]
     lines += next_step(args, folder, recipe.dataset, standing)
-    file, _, _ = (args.net or '').rpartition(':')
+    file, _, _ = own.file.rpartition(':')
     if file: lines.append(f'(this has run {file}, and nothing else)')
     return '\n'.join(lines)
 
@@ -264,7 +267,7 @@ def _run(terminal, args, p, folder, records, standing):
     with executor(args, n) as train:
         train_all = partial(execute, train=train)
         run = execute_with_table(terminal, args, p, folder, records, _row, train_all)
-    say('\n' + '\n'.join([*card_lines(run), '']))
+    say('\n'.join(['', *card_lines(run), '']))
     summary = _summary(args, p, run, records)
     for label, text in summary.items(): say(f'{label:<15}{text}')
 
@@ -278,8 +281,7 @@ def _prune(terminal, args):
     records = records_in(args, folder, recipe)
     standing = run_standing(folder, records, recipe, match)
     if args.dry_run:
-        would = _dry_run(args, folder, recipe, match, own, standing)
-        return terminal.console.print(would)
+        return terminal.console.print(_dry_run(args, folder, recipe, match, own, standing))
     check_free(args, folder, standing)
     p = plan_at(recipe, own.origin(args.data or 'data'), match, own.net)
     _check_outputs(args, recipe, len(p.dataset.classes))

@@ -24,6 +24,7 @@ from ..models import ARCHITECTURES
 from ..plans import Planned
 from ..progress import progress_bar
 from ..recipe import OPTIMIZERS, Recipe, is_here, usual_device
+from ..recording import whole_records
 from ..records import Record, RunFolder
 from ..resume import Standing, kept_run
 from ..runs import check_same, create_run, resume_run
@@ -123,7 +124,8 @@ def asked_settings(
     "The settings that the flags ask for; raise `ValueError` for a device that is not here"
     given = {name: getattr(args, _flag(name)) for name in names if hasattr(args, _flag(name))}
     device = _asked_device(args)
-    return given | {'device': device} if device else given
+    if device: given['device'] = device
+    return given
 
 # %% ../../nbs/api/26b_training.ipynb #16b00018
 def check_flags(
@@ -175,7 +177,7 @@ def records_in(
 ) -> list[Record]: # empty if there is no run
     "The finished cycles of a run; raise `ValueError` if `--resume` finds no run, or another one"
     if args.resume: check_same(kept_run(folder.path), recipe, transfer)
-    return folder.records() if folder.exists() else []
+    return whole_records(folder)
 
 # %% ../../nbs/api/26b_training.ipynb #8d8174dc
 def _ways(standing):

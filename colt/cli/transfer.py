@@ -91,7 +91,7 @@ def _check_description(args, source):
                          f'with {flag} {shown(value)}; leave it out')
 
 # %% ../../nbs/api/26d_transfer.ipynb #16d00012
-_FIXED = 'from dataset1 dataset2 part1 part2 cycle adapt sparsity arch_type prune_type'.split()
+_FIXED = 'from dataset1 dataset2 part1 part2 cycle adapt sparsity arch_type prune_type bias'.split()
 
 def asked_transfer(
     args:Namespace,
@@ -164,7 +164,7 @@ def _transfer(terminal, args):
     check_free(args, folder, standing)
     say(_description(chosen), style='bold')
     run = execute_with_table(terminal, args, chosen, folder, records, _row, execute_transfer)
-    say('\n' + '\n'.join(card_lines(run)))
+    say('\n'.join(['', *card_lines(run)]))
     say(f"\n{'run':<10}{folder.path}")
     say(f"{'report':<10}{folder.path/'report.html'}")
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from .intervals import MIN_SEEDS as MIN_SEEDS
-from .intervals import difference, interval, is_significant, verdict
+from .intervals import difference, interval, verdict
 from .replicates import Replicates, differences, group_replicates
 from ..files import write_whole
 from ..records import Record, RunFolder
+from ..wording import percent
 
 _all_ = ['difference', 'interval', 'verdict', 'Replicates', 'differences', 'group_replicates']
 
@@ -52,12 +53,12 @@ def _compare(found, first):
     own, others = _accuracies(found), _accuracies(first)
     if not own or not others: return ''
     mean, half = difference(own, others)
+    words = verdict(mean, half)
     more = _kept(found)/max(1e-9, _kept(first))
-    if half is None or 1/1.1 <= more <= 1.1: return verdict(mean, half)
-    size = 'less sparse' if more > 1 else 'sparser'
-    despite_size = mean < 0 if more > 1 else mean > 0
-    if despite_size and is_significant(mean, half): return f'{verdict(mean, half)}, though {size}'
-    return size
+    if half is None or 1/1.1 <= more <= 1.1: return words
+    size, unexpected = 'sparser', 'higher'
+    if more > 1: size, unexpected = 'less sparse', 'lower'
+    return f'{words}, though {size}' if words == unexpected else size
 
 # %% ../../nbs/api/23_compare.ipynb #85af44f0
 def _row(level, name, found):
@@ -102,7 +103,7 @@ def format_accuracy(
     accuracy = row['accuracy']
     half = row['half']
     if accuracy is None: return 'not evaluated'
-    text = f'{100*accuracy:.2f} %'
+    text = percent(accuracy)
     text += ' (too few seeds)' if half is None else f' ± {100*half:.2f}'
     evaluated = row['evaluated']
     seeds = row['seeds']
@@ -119,13 +120,15 @@ def format_row(
         'method': row['kind'],
         'seeds': str(row['seeds']),
         'pruning rounds': f"{row['rounds']:.1f}",
-        'sparsity': f"{100*row['sparsity']:.2f} %",
+        'sparsity': percent(row['sparsity']),
         'test accuracy': format_accuracy(row),
         'images seen': f"{row['samples_seen']:,.0f}",
         'seconds': f"{row['seconds']:.1f}",
         'against the first': row['verdict']}
 
 # %% ../../nbs/api/23_compare.ipynb #29962261
+_TO_THE_LEFT = 'method', 'test accuracy', 'against the first'
+
 def told(
     rows:list[dict[str, Any]], # from `table`; at least one
 ) -> str: # lines; an empty one between sparsities
@@ -135,7 +138,7 @@ def told(
     for heading in cells[0]:
         texts = [heading, *(row[heading] for row in cells)]
         width = max(map(len, texts))
-        align = str.ljust if heading in ('method', 'test accuracy', 'against the first') else str.rjust
+        align = str.ljust if heading in _TO_THE_LEFT else str.rjust
         columns.append([align(text, width) for text in texts])
     lines = ['  '.join(texts).rstrip() for texts in zip(*columns)]
     for i, (above, below) in enumerate(pairwise(rows), 1):
@@ -205,4 +208,4 @@ def save_csv(
     writer = csv.DictWriter(text, [*_COLUMNS, *controls], extrasaction='ignore', lineterminator='\n')
     writer.writeheader()
     writer.writerows(rows)
-    write_whole(path, text.getvalue().encode())
+    write_whole(path, text.getvalue().encode('utf-8', 'backslashreplace')) # a folder's name may be no text

@@ -34,9 +34,11 @@ class Images:
     def __len__(self): return len(self.y)
     def __getitem__(self, index): return Images(self.x[index], self.y[index], self.classes)
     def __getattr__(self, name): # only for names that there are not
-        if name not in ('train', 'valid', 'test'): raise AttributeError(f"'Images' has no '{name}'")
-        raise AttributeError('these images are not split; '
-                             '`split(images)` makes a Dataset for training, validation and test of them')
+        problem = f"'Images' has no '{name}'"
+        if name in ('train', 'valid', 'test'):
+            problem = ('these images are not split; '
+                       '`split(images)` makes a Dataset for training, validation and test of them')
+        raise AttributeError(problem)
 
     @property
     def shape(self) -> Shape: return tuple(self.x.shape[1:])
@@ -56,6 +58,15 @@ class Images:
         labels = (self.y[i] for i in order)
         return zip(self.x.batches(order, zooms), labels, strict=True)
 
+# %% ../../nbs/api/00b_images.ipynb #4dd141cf
+def _check_types(x, y, classes):
+    for name, value in ('x', x), ('y', y):
+        if not isinstance(getattr(value, 'dtype', None), torch.dtype):
+            raise ValueError(f'Images: {name} is a {type(value).__name__}, not a tensor; '
+                             '`from_arrays` takes arrays and lists')
+    if not isinstance(classes, tuple|list):
+        raise ValueError(f'Images: classes is a {type(classes).__name__}; it must be a tuple of names')
+
 # %% ../../nbs/api/00b_images.ipynb #e3b632af
 def _check(x, y, classes):
     "Raise `ValueError` if pixels, labels and the number of classes do not fit together"
@@ -67,31 +78,25 @@ def _check(x, y, classes):
     if y.dtype != torch.int64 or y.shape != x.shape[:1]:
         raise ValueError(f'Images: y is {y.dtype} {tuple(y.shape)}; '
                          f'it must be int64 ({len(x)},), one label for each image')
-    if len(y) and not 0 <= y.min() <= y.max() < n:
-        raise ValueError(f'Images: labels go from {y.min()} to {y.max()}, but there are {n} classes; '
+    if not len(y): return
+    low, high = y.aminmax()
+    if low < 0 or high >= n:
+        raise ValueError(f'Images: labels go from {low} to {high}, but there are {n} classes; '
                          f'they must go from 0 to {n - 1}')
-
-# %% ../../nbs/api/00b_images.ipynb #4dd141cf
-def _check_types(x, y, classes):
-    for name, value in ('x', x), ('y', y):
-        if not isinstance(getattr(value, 'dtype', None), torch.dtype):
-            raise ValueError(f'Images: {name} is a {type(value).__name__}, not a tensor; '
-                             '`from_arrays` takes arrays and lists')
-    if not isinstance(classes, tuple|list):
-        raise ValueError(f'Images: classes is a {type(classes).__name__}; it must be a tuple of names')
 
 # %% ../../nbs/api/00b_images.ipynb #e56fffea
 def _mean_std(images):
     "Mean and standard deviation of each channel; 1 for the deviation of a constant channel"
     n = len(images) if isinstance(images.x, Tensor) else 1000
-    batches = images.batches(_spread(n, len(images)).split(50))
-    counts = sum(_count_values(x) for x, _ in batches)
+    order = _spread(n, len(images))
+    counts = sum(_count_values(x) for x, _ in images.batches(order.split(50)))
     share = counts/counts.sum(1, keepdim=True).double()
     value = torch.arange(256., device='cpu').double()
     mean = share@value
     deviation = value - mean[:, None]
     std = (share*deviation**2).sum(1).sqrt()
-    return mean.float(), torch.where(std > 0, std, 1.).float()
+    std[std == 0] = 1
+    return mean.float(), std.float()
 
 # %% ../../nbs/api/00b_images.ipynb #e35c4eeb
 def _spread(k, n):
@@ -125,14 +130,15 @@ def _fingerprint(*sets):
     "Hash pixels (of pictures in files, their names and sizes) and labels to 16 hex digits"
     digest = hashlib.sha256()
     for images in sets:
-        pixels = [_bytes(images.x)] if isinstance(images.x, Tensor) else images.x.contents
-        for content in [*pixels, _bytes(images.y)]: digest.update(content)
+        contents = [_bytes(images.x)] if isinstance(images.x, Tensor) else images.x.contents
+        for content in contents: digest.update(content)
+        digest.update(_bytes(images.y))
     return digest.hexdigest()[:16]
 
 def _bytes(tensor): return tensor.contiguous().numpy().data
 
 # %% ../../nbs/api/00b_images.ipynb #a16f0b01
-def one_line(error:Exception) -> str: return ' '.join(str(error).split()) # what it says
+def one_line(error:BaseException) -> str: return ' '.join(str(error).split()) # what it says
 
 def list_some(
     names:Sequence, # of classes, files or keys

@@ -181,6 +181,7 @@ def _constants(file):
         if i == _MOST_INSTRUCTIONS: raise ValueError(f'more than {i:,} instructions')
         if op.name in ('GLOBAL', 'INST'): continue # the name of a function
         if isinstance(value, str): value = value.encode('latin1', 'replace')
+        if isinstance(value, bytearray): value = bytes(value)
         if value in _CIFAR_KEYS: key = value.decode()
         elif isinstance(value, bytes) or op.name in _INTEGERS: found[key].append(value)
     return dict(found)

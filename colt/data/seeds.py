@@ -6,7 +6,7 @@
 __all__ = ['generator', 'generator_states', 'set_generator_states', 'seeded', 'keep_generators', 'drop_pair']
 
 # %% ../../nbs/api/00a_seeds.ipynb #fc898608
-import hashlib, random
+import hashlib, random, threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -66,21 +66,32 @@ def seeded(
 
 # %% ../../nbs/api/00a_seeds.ipynb #00a00002
 _numpy: Any = np.random # its functions for the global generator are not in its types
-_lent = np.random.MT19937()
+_lent, _lock = np.random.MT19937(), threading.Lock()
+_kept: list[Any] = [] # numpy's own generator, once for each block that is at work
 
+def _lend():
+    with _lock:
+        _kept.append(_kept[0] if _kept else _numpy.get_bit_generator())
+        _numpy.set_bit_generator(_lent)
+
+def _take_back():
+    with _lock:
+        own = _kept.pop()
+        if not _kept: _numpy.set_bit_generator(own)
+
+# %% ../../nbs/api/00a_seeds.ipynb #00a00005
 @contextmanager
 def keep_generators() -> Iterator[None]:
     "Within it, random numbers may be drawn; afterwards, the global generators are as before"
     of_python, of_torch = random.getstate(), torch.get_rng_state()
-    of_numpy = _numpy.get_bit_generator()
-    _numpy.set_bit_generator(_lent)
+    _lend()
     try: yield
     finally:
-        _numpy.set_bit_generator(of_numpy)
+        _take_back()
         torch.set_rng_state(of_torch)
         random.setstate(of_python)
 
 # %% ../../nbs/api/00a_seeds.ipynb #34ca41dd
 def drop_pair():
     "Make numpy forget the second number of a normal pair, as `keep_generators` does"
-    _numpy.set_bit_generator(_numpy.get_bit_generator())
+    with _lock: _numpy.set_bit_generator(_numpy.get_bit_generator())

@@ -58,10 +58,13 @@ def pool_blocks(
     pool:Any, # `nn.MaxPool2d` or `nn.AvgPool2d`
 ) -> Tensor: # (N, c, height, width, 16)
     "What a pooling module gives, on blocks"
-    kernel, stride, padding = (*pair(pool.kernel_size), 1), (*pair(pool.stride), 1), (*pair(pool.padding), 0)
+    kernel = *pair(pool.kernel_size), 1
+    stride = *pair(pool.stride), 1
+    padding = *pair(pool.padding), 0
     if isinstance(pool, nn.AvgPool2d):
         return F.avg_pool3d(blocks, kernel, stride, padding, pool.ceil_mode, pool.count_include_pad)
-    return F.max_pool3d(blocks, kernel, stride, padding, (*pair(pool.dilation), 1), pool.ceil_mode)
+    dilation = *pair(pool.dilation), 1
+    return F.max_pool3d(blocks, kernel, stride, padding, dilation, pool.ceil_mode)
 
 # %% ../../nbs/api/11b_blocks.ipynb #11ea0003
 def fused(
@@ -69,10 +72,12 @@ def fused(
     adds:bool, # whether a residual is added before it
 ) -> tuple[tuple[int, int], Any]: # a window, (1, 1) for none; and the pooling that is left, or None
     "What the kernels can do of a pooling: maxima of windows side by side"
-    if adds or not isinstance(pool, nn.MaxPool2d) or pool.ceil_mode: return (1, 1), pool
-    window, stride, padding, dilation = map(pair, (pool.kernel_size, pool.stride, pool.padding, pool.dilation))
-    fits = stride == window and padding == (0, 0) and dilation == (1, 1)
-    return (window, None) if fits else ((1, 1), pool)
+    nothing = (1, 1), pool
+    if adds or not isinstance(pool, nn.MaxPool2d) or pool.ceil_mode: return nothing
+    window = pair(pool.kernel_size)
+    if pair(pool.stride) != window: return nothing
+    if pair(pool.padding) != (0, 0) or pair(pool.dilation) != (1, 1): return nothing
+    return window, None
 
 # %% ../../nbs/api/11b_blocks.ipynb #14a40008
 def pooled_shape(

@@ -146,7 +146,7 @@ def _load_optimizer_state(optimizer, scaler, optimizer_state):
     slots: dict[int, dict[str, Tensor]] = {i: {} for i in range(len(parameters))}
     for name, v in optimizer_state.items():
         i, _, k = name.partition('/')
-        if i == 'scaler': continue
+        if not i.isdigit(): continue # of the scaler, or the layout
         p = parameters[int(i)]
         slots[int(i)][k] = _laid_out_as(p, v) if v.shape == p.shape else v.clone()
     optimizer.load_state_dict(optimizer.state_dict() | {'state': slots}) # moves each tensor to its device
@@ -164,19 +164,23 @@ def lay_out_(
         if p.ndim == 4 and users[memory(p)] == 1: p.data = p.data.to(memory_format=layout)
 
 # %% ../../nbs/api/11_dense.ipynb #6e0c41ad
+def _go_contiguous(engine):
+    "Compute contiguous from now on"
+    engine.layout, engine.is_settled = torch.contiguous_format, True
+    lay_out_(engine.net, engine.layout)
+    engine.pruned = _find_pruned(engine.net, engine.mask)
+    state = _optimizer_state(engine.optimizer, engine.scaler)
+    _load_optimizer_state(engine.optimizer, engine.scaler, state)
+
 def _settled(engine, compute, x):
     "Compute with channels last; if that fails, undo it, and compute contiguous from now on"
     if engine.is_settled: return compute(x.to(memory_format=engine.layout))
     before, drawn = snapshot(engine.net), generator_states(str(engine.device))
     try: return compute(x.clone().to(memory_format=engine.layout)) # a network may change its images in place
     except Exception:
-        engine.layout, engine.is_settled = torch.contiguous_format, True
-        lay_out_(engine.net, engine.layout)
+        _go_contiguous(engine)
         load_state_(engine.net, before)
         set_generator_states(drawn, str(engine.device))
-        engine.pruned = _find_pruned(engine.net, engine.mask)
-        state = _optimizer_state(engine.optimizer, engine.scaler)
-        _load_optimizer_state(engine.optimizer, engine.scaler, state)
         return compute(x.to(memory_format=engine.layout))
 
 # %% ../../nbs/api/11_dense.ipynb #8b2c1d03
@@ -303,11 +307,14 @@ class Dense:
         return evaluate_each(self.model, images, mean_std, self.precision, report, self.layout)
 
     def state(self) -> tuple[Weights, dict[str, Tensor]]: # not copies: a step changes these tensors
-        "The whole state of the network, and that of the optimizer"
-        return whole_state(self.net), _optimizer_state(self.optimizer, self.scaler)
+        "The whole state of the network, and that of the optimizer, which says if the layout is contiguous"
+        state = _optimizer_state(self.optimizer, self.scaler)
+        if self.layout == torch.contiguous_format: state['layout/contiguous'] = torch.tensor(True, device='cpu')
+        return whole_state(self.net), state
 
     def load_state(self, weights:Weights, optimizer_state:dict[str, Tensor]):
         "Restore what `state` gave"
+        if 'layout/contiguous' in optimizer_state: _go_contiguous(self)
         load_state_(self.net, weights)
         self.recorder = _recorder_of(self) # what was recorded reads the optimizer's former tensors
         _load_optimizer_state(self.optimizer, self.scaler, optimizer_state)

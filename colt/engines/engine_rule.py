@@ -44,10 +44,12 @@ def _why_dense(choice):
 
 # %% ../../nbs/api/11g_engine_rule.ipynb #14a8000d
 def _in_words(choice):
-    if not choice.names: return 'dense'
+    why = f'dense: {_why_dense(choice)}'
+    pruned = [layer for layer in choice.layers if layer.density < 1]
+    if not choice.names: return why if pruned and all(layer.reason for layer in pruned) else 'dense'
     share = f'{100*choice.share:.0f} % of the multiply-adds'
     counts = f'{len(choice.names)} of {len(choice.layers)} layers, {share}'
-    return f'sparse: {counts}' + (f'; dense: {_why_dense(choice)}' if choice.dense else '')
+    return f'sparse: {counts}' + (f'; {why}' if choice.dense else '')
 
 # %% ../../nbs/api/11g_engine_rule.ipynb #11a70013
 def all_sparse(

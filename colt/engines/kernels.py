@@ -79,7 +79,8 @@ def convolve(
                     pixel = r*framed_line + c*LANES
                     for b in range(bands):
                         for o in range(channels):
-                            here, group = _at(shape, n, o, r, c), b*channels + o
+                            here = _at(shape, n, o, r, c)
+                            group = b*channels + o
                             total = _load(rows, cols, y, here, line) if b else _fill(rows, cols, bias[o])
                             if not b: _prefetch(total, y, here + h*line, line)
                             if not b and len(residual):

@@ -214,19 +214,11 @@ def _check(layer, norm, activation):
     if isinstance(layer, nn.Linear) and norm is None: return
     if not isinstance(layer, nn.Conv2d):
         raise ValueError(f'a {type(layer).__name__} has no sparse form; nn.Conv2d has, and nn.Linear without BatchNorm')
+    if isinstance(layer.padding, str): raise ValueError(f'{layer} has no sparse form: padding is {layer.padding!r}')
     for name, value in _REQUIRED.items():
         found = getattr(layer, name)
         if found == value: continue
         raise ValueError(f'{layer} has no sparse form: {name} is {found}, and must be {value}')
-
-# %% ../../nbs/api/11e_layers.ipynb #11ea001b
-def _padding(layer):
-    "Pixels at the top and left, and in both directions together"
-    if isinstance(layer, nn.Linear): return (0, 0), (0, 0)
-    if layer.padding == 'same': total = [k - 1 for k in layer.kernel_size]
-    elif layer.padding == 'valid': total = [0, 0]
-    else: total = [2*p for p in layer.padding]
-    return tuple(t//2 for t in total), tuple(total)
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00035
 def _fold(values, bias, norm, channel):
@@ -280,7 +272,7 @@ def _computed(x, values, bias, norm, residual, call):
 def _output_size(image, kernel, stride, padding):
     "Height and width of a convolution's output"
     sides = zip(image[1:], kernel, stride, padding)
-    return tuple((side + total - k)//step + 1 for side, k, step, total in sides)
+    return tuple((side + 2*pad - k)//step + 1 for side, k, step, pad in sides)
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00022
 class _KeptLayer(nn.Module):
@@ -293,14 +285,14 @@ class _KeptLayer(nn.Module):
         self.values = nn.Parameter(layer.weight.detach()[kept])
         self.bias = layer.bias
         self.stride = getattr(layer, 'stride', (1, 1))
-        self.padding, self.total_padding = _padding(layer)
+        self.padding = getattr(layer, 'padding', (0, 0))
         self.shapes: dict[tuple[int, ...], Geometry] = {}
 
     def _geometry(self, image) -> Geometry:
         "The taps for images of this size, made once"
         image = tuple(image)
         if image not in self.shapes:
-            size = _output_size(image, self.kept.shape[2:], self.stride, self.total_padding)
+            size = _output_size(image, self.kept.shape[2:], self.stride, self.padding)
             self.shapes[image] = geometry(self.kept, self.stride, self.padding, image, size, tile_pixels())
         return self.shapes[image]
 

@@ -8,6 +8,7 @@ __all__ = ['progress_text', 'record_text', 'costs_table', 'copies', 'Buttons', '
 # %% ../../nbs/api/25f_console.ipynb #74f31cf8
 from collections.abc import Mapping, Sequence
 from html import escape
+from statistics import fmean
 
 import ipywidgets as widgets
 
@@ -15,13 +16,14 @@ from ..plot import budget
 from ..recipe import Recipe
 from ..records import Record
 from ..results import Progress
+from ..wording import percent
 
 # %% ../../nbs/api/25f_console.ipynb #8624ae7e
 _PROGRESS = ('cycle {0.cycle} · {partition} · epoch {0.epoch} of {0.epochs} · '
              '{doing}batch {0.step} of {0.steps} · loss {0.loss:.3f} '
              '<progress aria-label="of this training" value="{0.share:.3f}"></progress>')
 _OVERLAP = 'mask overlap {0.all:.3f} (by chance {0.chance:.3f})'
-_ACCURACY = '<span class="colt-nowrap">{} {:.2f} %</span>'
+_ACCURACY = '<span class="colt-nowrap">{} {}</span>'
 
 def progress_text(progress:Progress) -> str: # HTML
     "Where a training is, in words and as a bar"
@@ -32,13 +34,14 @@ def record_text(record:Record) -> str: # HTML
     "The results of a cycle"
     accuracies = {partition.name: partition.test_accuracy for partition in record.partitions}
     if len(accuracies) > 4:
-        mean = sum(accuracies.values())/len(accuracies)
-        accuracies = {'lowest': min(accuracies.values()), 'mean': mean}
+        values = accuracies.values()
+        accuracies = {'lowest': min(values), 'mean': fmean(values)}
     if record.ticket: accuracies['ticket'] = record.ticket.test_accuracy
-    parts = [f'cycle {record.cycle}: {100*record.sparsity:.2f} % sparse']
+    parts = [f'cycle {record.cycle}: {percent(record.sparsity)} sparse']
     if record.agreement: parts.append(_OVERLAP.format(record.agreement))
-    tested = [_ACCURACY.format(escape(name), 100*accuracy) for name, accuracy in accuracies.items()]
-    return ' · '.join([*parts, f"test accuracy: {', '.join(tested)}"])
+    tested = [_ACCURACY.format(escape(name), percent(accuracy)) for name, accuracy in accuracies.items()]
+    parts.append(f"test accuracy: {', '.join(tested)}")
+    return ' · '.join(parts)
 
 # %% ../../nbs/api/25f_console.ipynb #c04870fb
 _COSTS = '''<table class="colt-costs" title="What it takes to find a ticket. \
@@ -80,15 +83,12 @@ def copies(
 # %% ../../nbs/api/25f_console.ipynb #6495075e
 def _row(*children): return widgets.HBox(children).add_class('colt-row')
 
-def _button(label, icon, tip):
-    return widgets.Button(description=label, icon=icon, tooltip=tip, layout=dict(width='auto'))
-
-def _toggle(label, icon, tip):
-    return widgets.ToggleButton(description=label, icon=icon, tooltip=tip, layout=dict(width='auto'))
+def _button(label, icon, tip, kind=widgets.Button):
+    return kind(description=label, icon=icon, tooltip=tip, layout=dict(width='auto'))
 
 def _selector(kind, label, width, **more):
     layout = dict(flex=f'1 1 {width}px', min_width='0', max_width='100%')
-    return kind(description=label, style=dict(description_width='64px'), layout=layout, **more)
+    return kind(description=label, style=dict(description_width='92px'), layout=layout, **more)
 
 # %% ../../nbs/api/25f_console.ipynb #9f4c8442
 class Buttons:
@@ -112,8 +112,8 @@ class Buttons:
 
     @property
     def of_run(self) -> list[widgets.Button]: # in the order of the panel
-        first = [self.step, self.play, self.pause, self.stop]
-        return [*first, self.start_again, self.replay, self.go_further, self.train_ticket, self.scan]
+        return [self.step, self.play, self.pause, self.stop, self.start_again,
+                self.replay, self.go_further, self.train_ticket, self.scan]
     @property
     def of_files(self) -> list[widgets.Button]: return [self.save_ticket, self.save_figure]
     @property
@@ -126,15 +126,16 @@ class Console(Buttons):
     "Buttons, slider, lists and lines of text"
     def __init__(self):
         super().__init__()
-        self.cycle = _selector(widgets.IntSlider, 'cycle', 240, max=0)
+        self.cycle = _selector(widgets.IntSlider, 'plots of cycle', 240, max=0)
         self.layer = _selector(widgets.Dropdown, 'layer', 150)
         self.baselines = _selector(widgets.Dropdown, 'baseline', 150, options=[('none', '')])
-        self.all_plots = _toggle('All plots', 'th-large', 'Show the votes and one layer, too')
-        self.pinned = _toggle('Keep in sight', 'thumb-tack', 'Keep the panel at the top of the page')
+        toggle = widgets.ToggleButton
+        self.all_plots = _button('All plots', 'th-large', 'Show the votes and one layer, too', toggle)
+        self.pinned = _button('Keep in sight', 'thumb-tack', 'Keep the panel at the top of the page', toggle)
         self.file = widgets.Text(placeholder='file for the ticket', layout=dict(flex='1 1 220px'))
         self.status = widgets.HTML().add_class('colt-status')
-        self.notice, self.costs, self.code = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.preview, self.scanned = widgets.HTML(), widgets.HTML()
+        texts = [widgets.HTML() for _ in range(5)]
+        self.notice, self.preview, self.scanned, self.costs, self.code = texts
         self.selectors = [self.cycle, self.layer, self.baselines]
         self.box = widgets.VBox([_row(*self.of_run), self.status, self.notice])
         self.selection = _row(*self.selectors, self.all_plots, self.pinned)

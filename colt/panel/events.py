@@ -17,13 +17,14 @@ from ..results import Progress
 from ..sensitivity import Sensitivity
 
 # %% ../../nbs/api/25h_events.ipynb #73e71420
+_NEXT = 'Step trains and prunes for one cycle; Play repeats that until the target is reached.'
 _AGAIN = 'Start again takes another seed; Replay shows the cycles again.'
 _FURTHER = f'Go further raises it. {_AGAIN}'
 
-def ending_text(session:Session) -> str: # empty if the run has not ended
-    "Why the run has ended, and how to continue it"
+def ending_text(session:Session) -> str: # a sentence or more
+    "How to continue the run; first why it has ended, if it has"
     ending = session.ending
-    if ending is None: return ''
+    if ending is None: return _NEXT
     if not ending.finished: return f'The run can not continue: {ending}. The tickets so far are valid.'
     is_target = ending.why == 'sparsity'
     text = 'Target sparsity reached.' if is_target else f'Finished: {ending}.'
@@ -106,8 +107,12 @@ def _show_idle(view:View, state:str):
     show = console.show_error if state == 'failed' else console.show_notice
     show(_idle_text(view.session, view.worker))
     view.draw()
-    if state == 'finished': save_report(view.folder)
     renew_output(view)
+    has_report = (view.folder.path/'report.html').exists()
+    if state not in ('ready', 'finished') or not view.records: return # nothing is new
+    if not has_report and not view.session.ending: return
+    try: save_report(view.folder)
+    except (OSError, ValueError) as e: console.show_error(f'The report can not be written: {e}')
 
 def handle(
     view:View,
@@ -122,11 +127,10 @@ def handle(
     elif isinstance(event, Sensitivity):
         view.console.scanned.value = scan_table(event.accuracy, event.shares, event.layers)
     elif isinstance(event, Record):
-        view.console.set_cycles(event.cycle)
+        view.console.set_cycles(view.numbers[-1]) # the event may be an evaluation of an earlier one
         if len(view.records) == 1: show_run(view)
         elif not view.worker.once and view.timers.due('figure'): view.draw() # a single step is drawn at its end
     elif event == 'running':
-        view.console.show_notice('')
         view.form.open.value = False
         set_buttons(view)
     else: _show_idle(view, event)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from html import escape
+from typing import Any
 
 import ipywidgets as widgets
 
@@ -57,7 +58,7 @@ def _changed_defaults(recipe, arch, dataset):
 
 def _follow_names(form:'Form'):
     "Fill in the defaults of another network or data set"
-    values = {name: field.value for name, field in form.fields.items()}
+    values = form.values
     defaults = _changed_defaults(form.base, values['arch'], values['dataset'])
     names = {*defaults}
     if values['ratio'] == _value(form.base, 'ratio'): names.add('ratio') # it was not typed
@@ -98,6 +99,10 @@ class Fields:
         self.box = widgets.VBox([widgets.HBox([self.open, self.line]).add_class('colt-settings'), self.grid])
         self._fold()
 
+    @property
+    def values(self) -> dict[str, Any]: # setting -> value of its field
+        return {name: field.value for name, field in self.fields.items()}
+
     def fill(self, values:dict[str, object]): # setting -> value of its field
         "Show these values"
         self.filling = True
@@ -108,8 +113,7 @@ class Fields:
     def _fold(self):
         "Show the fields, or their values in a line"
         self.grid.layout.display = None if self.open.value else 'none'
-        values = {name: field.value for name, field in self.fields.items()}
-        text = '' if self.open.value else escape(settings_line(values))
+        text = '' if self.open.value else escape(settings_line(self.values))
         self.line.value = f'<div class="colt-line" title="{text}">{text}</div>'
 
     def set_enabled(self, on:bool):
@@ -142,7 +146,7 @@ class Form(Fields):
 
     def read(self) -> Recipe:
         "The recipe of the fields; raise `SettingError` for values that a recipe refuses"
-        values = {name: field.value for name, field in self.fields.items()}
+        values = self.values
         for name in 'partition', 'end_iter', 'seed': values[name] = _whole(values[name])
         if self.base.sparsity is None: del values['sparsity']
         ratios = _ratios(self.base, values.pop('ratio'))

@@ -7,7 +7,6 @@ __all__ = ['Start', 'Controls', 'TicketControls', 'Lab']
 
 # %% ../../nbs/api/25i_lab.ipynb #74f31cf8
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,15 +30,13 @@ from ..records import RunFolder
 # %% ../../nbs/api/25i_lab.ipynb #1b8aab97
 Start = Recipe|RunFolder|str|Path|None
 
-_TYPES: dict[str, Any] = { # argument of the lab -> its type, and what to pass
-    'start': (Start, 'a Recipe, or the folder of a run'),
-    'net': (Callable|None, 'a network, or a function from the number of outputs to one; '
-                           'to use one of the package, name it in a Recipe (arch)')}
-
-def _check_types(**arguments):
-    for name, value in arguments.items():
-        types, advice = _TYPES[name]
-        if not isinstance(value, types): raise TypeError(f'{name} is a {type(value).__name__}; pass {advice}')
+def _check_types(start, net):
+    "Raise `TypeError` for what a lab can't start from, and for what is no network"
+    if not isinstance(start, Start):
+        raise TypeError(f'start is a {type(start).__name__}; pass a Recipe, or the folder of a run')
+    if net is not None and not callable(net):
+        raise TypeError(f'net is a {type(net).__name__}; pass a network, or a function from the number of outputs '
+                        'to one; to use one of the package, name it in a Recipe (arch)')
 
 def _images(data, recipe):
     "A folder of data sets as it is; your own images divided as the recipe says"
@@ -56,11 +53,13 @@ def _usual(data, net, head):
     "The default recipe of this network and these images, and the images"
     usual = Recipe.default(device=usual_device())
     if net is None and isinstance(data, str|Path): return usual, data # a folder of data sets
-    classes, shape = SIZES['digits']
-    if str(data) == 'data': return own_recipe(net, classes, 'digits', head, shape), data
-    images, name = as_dataset(data), name_of(data)
-    if net is not None: return own_recipe(net, len(images.classes), name, head, images.shape), images
-    return replace(usual, dataset=name, partition=min(usual.partition, len(images.classes))), images
+    if str(data) == 'data':
+        classes, shape = SIZES['digits']
+        return own_recipe(net, classes, 'digits', head, shape), data
+    images = as_dataset(data)
+    name, classes = name_of(data), len(images.classes)
+    if net is not None: return own_recipe(net, classes, name, head, images.shape), images
+    return replace(usual, dataset=name, partition=min(usual.partition, classes)), images
 
 def _open(start, out, data, net, head, workers=1) -> Session:
     "The session of some settings, or of a run on disk; raise `TypeError` for arguments of a wrong type"
@@ -69,8 +68,11 @@ def _open(start, out, data, net, head, workers=1) -> Session:
     if isinstance(start, RunFolder):
         recipe = start.recipe
         return Session(recipe, start, start.path.parent, _images(data, recipe), net, head, workers)
-    recipe, images = _usual(data, net, head) if start is None else (start, _images(data, start))
-    return Session(_named(recipe, images, net), None, Path(out), images, net, head, workers)
+    if start is None: recipe, images = _usual(data, net, head)
+    else:
+        images = _images(data, start)
+        recipe = _named(start, images, net)
+    return Session(recipe, None, Path(out), images, net, head, workers)
 
 def _has_own(session):
     "Whether images or network are the user's own"
@@ -86,12 +88,13 @@ def _press(lab:'Controls', method, button):
         try: method()
         except (OSError, ValueError) as e: lab.console.show_error(str(e))
 
-def _start(lab:'Controls', work, once):
-    "Resume what is paused, or start this work"
+def _start(lab:'Controls', work, once, text):
+    "Resume what is paused, or start this work; say in a line of text what it is"
     if lab.problem: raise ValueError(lab.problem)
     if lab.worker.stopping: lab.worker.join() # until the discarded cycle is unwound
     for name in 'output', 'replay', 'preview': lab.timers.cancel(name)
-    lab.console.show_notice('')
+    resumes_other = lab.worker.busy and lab.worker.work != work # such as the training of a ticket
+    lab.console.show_notice('' if resumes_other else text)
     if not lab.worker.busy:
         lab.worker.work = work
         lab.curves, lab.answers, lab.at_work = {}, {}, {} # without those of a discarded cycle
@@ -102,6 +105,7 @@ def _start(lab:'Controls', work, once):
 def _check_idle(lab:'Controls', who):
     if lab.worker.busy: raise ValueError(f'{who}: a training is running; wait for its end, or stop it')
 
+_PLAYING = 'Play: one cycle after the other, until the target is reached. Step ends it after this cycle.'
 _FRAME = 1 # seconds for which a cycle is shown
 
 def _replay(lab:'Controls', i):
@@ -121,11 +125,11 @@ class Controls(View):
 
     def step(self):
         "Train and prune to the end of the current or the next cycle"
-        _start(self, self.session.work, once=True)
+        _start(self, self.session.work, True, 'Step: the training ends after this cycle.')
 
     def play(self):
         "Train and prune until the target is reached"
-        _start(self, self.session.work, once=False)
+        _start(self, self.session.work, False, _PLAYING)
 
     def pause(self):
         "Pause after the current batch"
@@ -177,12 +181,12 @@ def _reply_where_asked(widget):
     for child in getattr(widget, 'children', ()): _reply_where_asked(child)
 
 # %% ../../nbs/api/25i_lab.ipynb #a38afd73
-def _write_ticket(folder, n, name):
-    "Write the ticket of cycle `n` to a new file; without a name, it is called after run and cycle"
-    path = Path(name or f'{folder.path.name}-cycle-{n:03}.safetensors').expanduser()
+def _write_ticket(folder, record, name):
+    "Write the ticket of a cycle to a new file; without a name, it is called after run and cycle"
+    path = Path(name or f'{folder.path.name}-cycle-{record.cycle:03}.safetensors').expanduser()
     try:
         if path.exists(): raise ValueError(f"'{path}' exists, and is not overwritten; name another file")
-        folder.ticket(n).save(path)
+        folder.ticket(record.cycle, record).save(path)
     except OSError as e:
         raise ValueError(f"'{path}' can't be written ({e.strerror}); name another file") from None
     return path
@@ -205,17 +209,19 @@ class TicketControls(Controls):
     def train_ticket(self):
         "Train the ticket of the selected cycle on the whole task, and record its accuracy"
         _check_idle(self, 'train_ticket')
-        _start(self, partial(self.session.evaluate, shown_cycle(self, 'train_ticket')), once=True)
+        n = shown_cycle(self, 'train_ticket')
+        _start(self, partial(self.session.evaluate, n), True, f'Training the ticket of cycle {n} on all classes.')
 
     def scan(self):
         "Show what each layer of the trained ticket of the selected cycle can lose"
         _check_idle(self, 'scan')
-        _start(self, partial(scan_layers, self.session, shown_cycle(self, 'scan')), once=True)
+        n = shown_cycle(self, 'scan')
+        _start(self, partial(scan_layers, self.session, n), True, f'Pruning each layer of cycle {n} alone.')
 
     def save_ticket(self, path:str|Path='') -> Path: # a new file; by default, the one in the text field
         "Write the ticket of the selected cycle to a file"
         n = shown_cycle(self, 'save_ticket')
-        file = _write_ticket(self.folder, n, path or self.console.file.value)
+        file = _write_ticket(self.folder, self.record, path or self.console.file.value)
         self.console.show_notice(f'Saved the ticket of cycle {n} to {file} ({file.stat().st_size/1e3:,.0f} KB).')
         return file
 

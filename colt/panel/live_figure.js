@@ -10,10 +10,11 @@ async function load(program) {
     finally { URL.revokeObjectURL(url) }
 }
 
-// break a text of plotly's HTML into lines of at most so many letters; a sign stays with its name
+// break a text of plotly's HTML into lines of at most so many letters; the name after a sign is not broken
 function wrap(html, letters) {
     let length = 0, last = ''
-    return html.replace(/<br>|<[^>]*>|[^<\s]+|\s+(?=((?:<[^>]*>)*)([^<\s]*))/g, (token, tags, next) => {
+    const whole = html.replace(/(?<=(?:■<\/span>|[◆○]) )[^<(◆○┆]*[^<(◆○┆ ]/g, name => name.replaceAll(' ', '\u00a0'))
+    return whole.replace(/<br>|<[^>]*>|[^< ]+| +(?=((?:<[^>]*>)*)([^< ]*))/g, (token, tags, next) => {
         if (token == '<br>') return length = 0, token
         if (token[0] == '<') return token
         if (token.trim()) return length += token.length, last = token
@@ -33,10 +34,16 @@ function panelsOf(layout) {
     return Object.values(found).sort((a, b) => place(a)[0] - place(b)[0] || place(a)[1] - place(b)[1])
 }
 
-// put the panels that are shown into columns that fit; all of them in two columns is how the figure comes
+// the columns of a map of tiles that make half of it, so that its lower half can stand below the upper one
+function half({z: [row]}) {
+    const tile = row.indexOf(null) + 1
+    return tile * Math.ceil(row.length / tile / 2)
+}
+
+// put the panels that are shown into columns that fit; where there is one column, a map of tiles is folded in two
 function arrange({data, layout}, width, all) {
-    const panels = panelsOf(layout), columns = width < 600 ? 1 : width < 900 ? 2 : 3
-    if (!panels.length || all && columns > 1) return {data, layout}
+    const panels = panelsOf(layout), columns = width < 600 ? 1 : all || width < 900 ? 2 : 3
+    if (!panels.length) return {data, layout}
     const {t, b, l} = layout.margin, before = layout.height - t - b
     const shown = panels.filter(({name}) => all || OPEN.includes(name))
     const rows = []
@@ -45,6 +52,7 @@ function arrange({data, layout}, width, all) {
         else rows.push([panel])
     }
     const changed = {...layout, annotations: [], margin: {l: 0, r: 0, t: 0, b: 0}}
+    const tiles = columns == 1 && data.find(({meta}) => meta?.shown)
     let bottom = 0
     for (const row of rows) {
         const space = width / row.length
@@ -53,10 +61,11 @@ function arrange({data, layout}, width, all) {
             panel.texts[0] = {...panel.texts[0], text: wrap(panel.texts[0].text, panel.letters)}
         }
         const lines = Math.max(...row.map(({texts}) => texts[0].text.split('<br>').length))
-        const high = Math.max(...row.map(({number, name}) => {
+        const high = Math.max(...row.map(({number, name, texts}) => {
+            if (texts.length > 1) return 40 // it is empty, and says so
             const [low, top] = layout['yaxis' + number].domain
             const usual = (top - low) * before
-            if (name == 'filters') return Math.min(usual, .4 * width)
+            if (name == 'filters') return tiles ? 2 * tiles.z.length * (width - 52) / half(tiles) : usual
             return all ? usual : name == 'survival' && columns == 1 ? Math.min(240, usual) : 200
         }))
         row.top = bottom + 16 * lines + 15
@@ -67,10 +76,11 @@ function arrange({data, layout}, width, all) {
     rows.forEach(row => row.forEach((panel, column) => {
         const {name, number, texts} = panel, space = width / row.length, left = column * space
         const named = name == 'survival' || name == 'votes'
-        const x = [left + (named ? Math.min(l, .4 * space) : 40), left + space - (name == 'survival' ? 60 : 12)].map(v => v / width)
+        const x = [left + (named ? Math.min(l, .4 * space) + 4 : 40), left + space - (name == 'survival' ? 60 : 12)].map(v => v / width)
         const y = [row.bottom, row.top].map(v => 1 - v / bottom)
         changed['xaxis' + number] = {...layout['xaxis' + number], domain: x, automargin: false}
-        changed['yaxis' + number] = {...layout['yaxis' + number], domain: y, ...(named ? {showticklabels: true} : {})}
+        if (name == 'filters' && tiles) changed['xaxis' + number].range = [-.5, half(tiles) - 1.5] // without the last gap
+        changed['yaxis' + number] = {...layout['yaxis' + number], domain: y, ...(named ? {showticklabels: true, ticks: 'outside', ticklen: 4, tickcolor: clear} : {})}
         const [title, ...rest] = texts
         changed.annotations.push({...title, x: (left + 4) / width, y: y[1], yshift: 9}) // above the axis' highest label
         for (const text of rest) changed.annotations.push({...text, x: (x[0] + x[1]) / 2, y: (y[0] + y[1]) / 2})
@@ -82,7 +92,8 @@ function arrange({data, layout}, width, all) {
         changed[key] = {...layout[key], visible: false}
     }
     changed.shapes = (layout.shapes ?? []).filter(({xref}) => !hidden.has(xref))
-    const moved = data.map(trace => {
+    const folded = data.flatMap(trace => trace == tiles ? [trace, {...trace, x0: -half(trace), y0: trace.z.length}] : [trace])
+    const moved = folded.map(trace => {
         const axis = trace.xaxis ?? 'x'
         if (hidden.has(axis)) return {...trace, visible: false}
         const {bar} = shown.find(({number}) => 'x' + number == axis) ?? {}

@@ -135,9 +135,9 @@ def as_command(
     data:str='data', # folder of the data sets
     threads:int|None=None, # of the run; None if it has not begun
 ) -> str: # a line for a shell
-    "A `colt-prune` command that gives the same bits"
+    "A `colt-prune` command that gives the same bits; empty if there is none"
     path = Path(path)
     place = dict(device=recipe.device, out=str(path.parent), name=path.name, data=data, threads=threads)
     usual = dict(device=usual_device(), out='runs', name=recipe.name, data='data', threads=None)
     flags = with_targets(given_settings(recipe), recipe) | place
-    return command('colt-prune', **{name: v for name, v in flags.items() if v is not None and v != usual.get(name)})
+    return command('colt-prune', **{name: v for name, v in flags.items() if name not in usual or v != usual[name]})

@@ -23,16 +23,16 @@ from ..executors import processes
 from ..models import ARCHITECTURES, create
 from ..own_network import OwnNetwork, Source, own_network
 from .outlook import as_code, as_command, outlook
-from ..plans import Plan, images_of, partitions_of, plan
+from ..plans import Plan, images_of, partitions_of, plan, threads_for
 from ..partition import Partition
 from ..recipe import Recipe
+from ..recording import whole_records
 from ..records import Record, RunFolder, ending_of
 from ..results import Cycle, Progress
 from ..rewind import rewind_, snapshot
-from ..runs import execute, create_run, evaluate_ticket, resume_run
+from ..runs import create_run, evaluate_ticket, execute, resume_run
 from ..schedule import Ending, outputs_of, prunable_of
 from ..sensitivity import Sensitivity, sensitivity
-from ..threads import choose_threads, step_work
 
 # %% ../../nbs/api/25b_session.ipynb #70fbb34c
 def _missing(recipe, data, net):
@@ -56,7 +56,8 @@ def _other_than(folder, data, init):
 # %% ../../nbs/api/25b_session.ipynb #70fbb34e
 _TRANSFER = 'This run is a transfer. The lab shows it; continue it with colt-transfer --resume.'
 _MISSING = 'To continue this run, pass what it was made with: Lab(..., {}).'
-_FOLLOWS = "This run follows '{0.recipe.match}', but '{0.out}' has no finished cycle of it. Put it back to continue."
+_FOLLOWS = ("This run follows '{0.recipe.match}', but '{0.out}' has no finished cycle of it. Put it back to continue; "
+            'if it was renamed, continue with colt-prune --resume --match.')
 
 _OTHER = ("The run in '{0.folder.path}' was made with {1} other than yours. "
           'Pass the same, or choose another seed for a new run.')
@@ -122,7 +123,7 @@ class RunFinder:
         is_opened = recipe.id == self._opened_id
         folder = self.opened if self.opened and is_opened else RunFolder(self.out/recipe.name)
         followed = RunFolder(self.out/recipe.match).layers() if recipe.match else []
-        self.records: list[Record] = folder.records() if folder.exists() else []
+        self.records: list[Record] = whole_records(folder)
         self.recipe, self.folder = recipe, folder
         self.followed = followed # of the run that this one follows: parameter name -> sparsity, for each cycle
         self._find_network()
@@ -151,7 +152,9 @@ class RunFinder:
         "A finished cycle; before the first one, θ0 with a mask that keeps everything"
         n = self.records[i].cycle if self.records else None
         key = self.folder.path, self.recipe, n
-        if key not in self._cycles: self._cycles = {key: _initial_cycle(self) if n is None else self.folder.cycle(n)}
+        if key not in self._cycles:
+            found = _initial_cycle(self) if n is None else self.folder.cycle(n, self.records[i])
+            self._cycles = {key: found}
         return self._cycles[key]
 
 # %% ../../nbs/api/25b_session.ipynb #362ca2b3
@@ -161,7 +164,7 @@ class Session(RunFinder):
         if self.workers < 1: raise ValueError(f'workers {self.workers}: it must be a whole number of 1 or more')
         super().__post_init__()
         self._plans: dict[Any, Plan] = {} # the last one
-        self._checked: Any = None # the plan and folder that were compared last
+        self._checked: Any = None # what `recipe.json` said when it was compared with the plan
 
     def plan(self) -> Plan:
         "The plan of the run, with its images loaded"
@@ -169,18 +172,17 @@ class Session(RunFinder):
         if key not in self._plans:
             if isinstance(self.net, nn.Module): rewind_(self.net, self.init)
             self._plans = {key: plan(self.recipe, self.data, self.followed, self.net, self.head)}
+            self._checked = None
         return self._plans[key]
 
     def _open(self):
         "Make the folder of the run, or check that it is of this plan; return the plan"
         planned, path = self.plan(), self.folder.path
-        if self.folder.exists():
-            if self._checked != (id(planned), path): resume_run(planned, path)
-        else:
-            work = step_work(planned.net, planned.dataset.shape, planned.recipe.batch_size)
-            create_run(planned, path, choose_threads(work, trainings=self.workers))
-        self._checked = id(planned), path
-        self.records = self.folder.records() # another lab may have added some
+        if not self.folder.exists():
+            create_run(planned, path, threads_for(planned, self.workers))
+        elif self._checked != self.folder.about(): resume_run(planned, path)
+        self._checked = self.folder.about()
+        self.records = whole_records(self.folder) # another lab may have added some
         return planned
 
     def work(self, report:Callable) -> Generator[Record]: # `report` is called after every batch
@@ -188,7 +190,7 @@ class Session(RunFinder):
         planned = self._open()
         with processes(self.workers) if self.workers > 1 else nullcontext() as train:
             for record in execute(planned, self.folder, report, keep=True, train=train):
-                self.records = [*self.records, record]
+                self.records = self.folder.records() # the last one may be done again
                 yield record
 
     def evaluate(self, n:int, report:Callable) -> Generator[Record]: # `report` is called after every batch

@@ -50,7 +50,7 @@ def _matched(session, others):
 # %% ../../nbs/api/25g_view.ipynb #1af29b78
 def status(view:'View') -> str: # HTML
     "Where the training is, or the results of the selected cycle; both, if it is paused or an earlier one is selected"
-    results = record_text(view.record) if view.record else 'Nothing is trained yet. Step trains for one cycle.'
+    results = record_text(view.record) if view.record else 'Nothing is trained yet.'
     if not view.worker.busy: return results
     now = '<br>'.join(map(progress_text, view.at_work.values())) or 'starting …'
     is_paused = view.worker.state == 'paused' and view.record is not None
@@ -87,7 +87,8 @@ def _draw(view:'View'):
     cycle, layer = session.cycle(n), console.layer.value
     figure = cycle_figure(session.records, n, cycle, layer, curves or None, view.baselines, image)
     view.live.show(figure, 2*len(curves))
-    console.costs.value = costs_table(session.records, session.recipe, session.followed)
+    if session.records: console.costs.value = costs_table(session.records, session.recipe, session.followed)
+    else: console.costs.value = ''
 
 # %% ../../nbs/api/25g_view.ipynb #88edbc8a
 @cache
@@ -104,9 +105,8 @@ def _stop_at(numbers, old, new):
 def _box(view):
     style = widgets.HTML(f"<style>{(files('colt.panel')/'panel.css').read_text('utf-8')}</style>")
     console, form = view.console, view.form
-    parts = [console.box, form.box, console.preview, console.selection, view.live, console.footer]
-    box = widgets.VBox([style, *parts])
-    return box.add_class('colt-lab')
+    parts = [style, console.box, form.box, console.preview, console.selection, view.live, console.footer]
+    return widgets.VBox(parts).add_class('colt-lab')
 
 def _connect(view):
     "All plots are shown by the page alone; *Keep in sight* changes the style of the panel; the slider stops at cycles"

@@ -8,6 +8,7 @@ __all__ = ['command_of', 'Notice', 'notices_of']
 # %% ../../nbs/api/24l_again.ipynb #24f20003
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ def command_of(
 ) -> str: # for a shell; empty if there is none
     "The command that makes a run again"
     recipe = run.recipe
+    if usual_recipe(recipe) is None: return ''
     place = dict(device=recipe.device, threads=run.threads)
     if run.transfer: return _transfer_command(run, recipe, place)
     flags: tuple[str, ...]
@@ -32,17 +34,18 @@ def command_of(
         except ValueError: return '' # the run that it follows is not here
         given = {name: value for name, (value, _) in changed_settings(recipe, base).items()}
         flags = '--match', recipe.match
-    else:
-        if usual_recipe(recipe) is None: return ''
-        given, flags = given_settings(recipe), ()
+    else: given, flags = given_settings(recipe), ()
     return command('colt-prune', *flags, **with_targets(given, recipe) | place)
 
 # %% ../../nbs/api/24l_again.ipynb #ed36a929
+# settings that the command takes besides those of the training
+_OTHERS = 'seed', 'valid', 'skip_corrupt', 'precision', 'device', 'engine', 'controls'
+
 def _transfer_command(run, recipe, place):
     "The same for a transfer"
     about, source = run.transfer, source_of(run)
-    if source is None or usual_recipe(recipe) is None: return ''
-    from colt.resume import transfer_recipe # as above
+    if source is None: return ''
+    from colt.resume import TRAINING, transfer_recipe # as above
     asked: dict[str, Any] = {}
     usual = transfer_recipe(source.recipe, recipe.dataset, asked)
     if usual.optimizer != recipe.optimizer:
@@ -53,7 +56,9 @@ def _transfer_command(run, recipe, place):
     if about['cycles'] != list(range(len(source.records()))):
         if len(about['cycles']) > 1: return ''
         chosen['cycle'], = about['cycles']
-    given = {name: value for name, (value, _) in changed_settings(recipe, usual).items()}
+    changed = {name: value for name, (value, _) in changed_settings(recipe, usual).items()}
+    given = {name: changed[name] for name in changed if name in (*TRAINING, *_OTHERS)}
+    if replace(usual, **given).id != recipe.id: return '' # without a flag for what differs
     flags = chosen | asked | given | place
     return command('colt-transfer', '--from', Path(about['from']).name, **flags)
 
@@ -70,9 +75,14 @@ def _place(run):
 
 # %% ../../nbs/api/24l_again.ipynb #30dc4f15
 def _match_of(run):
-    "The sparsities that a run follows"
-    leader = RunFolder(run.out/run.recipe.match)
-    return leader.layers() if run.recipe.match and leader.exists() else []
+    "The sparsities that a run follows; empty if it follows none, or if they can't be read here"
+    if not run.recipe.match: return []
+    try: return RunFolder(run.out/run.recipe.match).layers()
+    except (OSError, ValueError): return []
+
+def _can_train(run):
+    "Whether a command can train it: network and images have names, and the run that it follows is here"
+    return usual_recipe(run.recipe) is not None and (not run.recipe.match or bool(_match_of(run)))
 
 # %% ../../nbs/api/24l_again.ipynb #808d512d
 def _ending(run, records):
@@ -83,9 +93,14 @@ def _ending(run, records):
         if done == wanted: return None
         further = command('colt-transfer', *resume)
         return Notice(f'Not finished: {done} of {wanted} tickets are trained.', further)
-    ending = ending_of(records, run.recipe, _match_of(run))
+    match = _match_of(run)
+    ending = ending_of(records, run.recipe, match)
+    if ending is None and run.recipe.match and not match:
+        renamed = command('colt-prune', *resume, '--match', 'NEW_NAME') if usual_recipe(run.recipe) else ''
+        return Notice(f"It is not known whether this run is finished: '{run.recipe.match}', which it follows, "
+                      "can't be read beside it. If it was renamed, --match says so.", renamed)
     if ending is None:
-        further = command('colt-prune', *resume) if usual_recipe(run.recipe) else ''
+        further = command('colt-prune', *resume) if _can_train(run) else ''
         return Notice(f'Not finished: the next is cycle {records[-1].cycle + 1}.', further)
     if not ending.finished: return Notice(f'Pruning could not go on: {ending}.')
     if ending.why != 'max_cycles' or records[-1].sparsity: return None
@@ -124,7 +139,7 @@ def _losses(run, records):
             else: gone.append(name)
     found = []
     if again:
-        resume = command('colt-prune', '--resume', '--name', run.name, *_place(run)) if usual_recipe(run.recipe) else ''
+        resume = command('colt-prune', '--resume', '--name', run.name, *_place(run)) if _can_train(run) else ''
         found.append(Notice(f'Missing or damaged: {joined(again)}.', resume))
     if gone: found.append(Notice(f'Missing or damaged: {joined(gone)}; put back a copy.'))
     return found

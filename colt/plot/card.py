@@ -36,7 +36,8 @@ def _found(run, records):
     kept, total = sum(last.unpruned.values()), sum(first.unpruned.values())
     notes, target = [], run.recipe.sparsity
     if total and not first.sparsity: notes.append(f'{kept:,} of {total:,} prunable weights are kept')
-    if target and last.sparsity >= target and not run.transfer:
+    before = records[-2].sparsity if len(records) > 1 else 0.
+    if target and before < target <= last.sparsity and not run.transfer:
         notes.append(f'the first cycle that reaches the target of {100*target:g} %')
     yield Fact('sparsity', percent(last.sparsity), '; '.join(notes))
     yield Fact('pruning rounds', str(last.cycle), 'cycle 0 prunes nothing')
@@ -57,6 +58,8 @@ def _cost(run, records):
     seen = records[-1].samples_seen
     networks = sum(len(r.partitions) for r in records)
     trainings = f"by {count_of(networks, 'training')} in {count_of(len(records), 'cycle')}, without evaluations"
+    start = run.about()['start'] # of late rewinding
+    if start: trainings += f"; with {start['samples_seen']:,} images before cycle 0, to train what weights are reset to"
     yield Fact('images seen', f'{seen:,}', trainings)
     yield Fact('time', duration(records[-1].seconds), 'training and validation')
     if run.transfer or len(records) < 2 or not seen: return
@@ -123,7 +126,7 @@ def _test_words(measured, images):
             'of equal accuracy. One run proves little: another seed may give the opposite.')
 
 # %% ../../nbs/api/24m_card.ipynb #24f00025
-_VERSIONS = 'colt', 'torch', 'python', 'machine', 'threads'
+_VERSIONS = 'date', 'colt', 'torch', 'python', 'machine', 'threads'
 
 def _facts(run):
     "Versions and data"
@@ -132,7 +135,8 @@ def _facts(run):
     found = {name: text for name, text in about['versions'].items() if name in _VERSIONS}
     shape = '×'.join(map(str, data.get('shape', ())))
     images = f"{recipe.dataset}, {len(data['classes'])} classes, images of {shape}"
-    found |= {'seed': str(recipe.seed), 'recipe': recipe.id, 'data': images, 'fingerprint': str(data['fingerprint'])}
+    found |= {'seed': str(recipe.seed), 'fingerprint of the settings': recipe.id, 'data': images}
+    found['fingerprint of the images'] = str(data['fingerprint'])
     if data.get('test_images'): found['test images'] = f"{data['test_images']:,}"
     if about['not_pruned']:
         unpruned = about['not_pruned'].removeprefix('not pruned: ')
@@ -154,8 +158,7 @@ def card_of(
     if not isinstance(run, RunFolder): run = RunFolder(run)
     records, recipe = lines(run, 1), run.recipe
     images = run.test_images
-    answers = _answers(run, records)
-    measured = measured_in(records, images, answers)
+    measured = measured_in(records, images, _answers(run, records))
     usual = asdict(usual_recipe(recipe) or Recipe())
     evaluated = next((r for r in reversed(records) if r.ticket), None)
     return Card(

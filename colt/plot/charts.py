@@ -18,11 +18,12 @@ from plotly.colors import find_intermediate_color, hex_to_rgb, sequential
 from ..compare import Replicates
 from ..compare.intervals import accuracy_interval
 from .comparison import PANELS, group_lines, group_style, hover_text
-from .run import FIGURES, TRAINED, Figure, control_names
+from .run import FIGURES, TRAINED, Figure, control_names, partition_names
 from .style import ALL, GREY, OTHERS
 from .style import accuracy_axis, partition_line, short_name, sparsity_axis, sparsity_place
 from .svg import LEFT, RIGHT, WIDTH, Axis, Line, Point, line_chart, round_marks, svg, tag, text_at
 from ..records import Record
+from ..wording import percent
 
 # %% ../../nbs/api/24j_charts.ipynb #24e10005
 def _sparsities(records):
@@ -62,21 +63,19 @@ def _accuracy_points(records, results, images):
         if not result: continue
         accuracy = result.test_accuracy
         ends = accuracy_interval(round(accuracy*images), images) if images else (None, None)
-        place = f'cycle {r.cycle}, {100*r.sparsity:.2f} % sparse'
-        text = f'{place}: {100*accuracy:.2f} %'
+        text = f'cycle {r.cycle}, {percent(r.sparsity)} sparse: {percent(accuracy)}'
         points.append(Point(r.cycle, sparsity_place(r.sparsity), accuracy, text, *ends))
     return points
 
 # %% ../../nbs/api/24j_charts.ipynb #a525f4d0
 def _partition_lines(records):
     "The accuracies of the networks of the partitions; none if a single one learns what the tickets learn"
-    names = [partition.name for partition in records[0].partitions]
+    names = partition_names(records)
     if len(names) == 1 and any(r.ticket for r in records): return []
     lines = []
     for i, name in enumerate(names):
         style = partition_line(i)
-        results = [r.partitions[i] for r in records]
-        points = _accuracy_points(records, results, None)
+        points = _accuracy_points(records, [r.partitions[i] for r in records], None)
         lines.append(Line(f'partition {name}', points, style['color'], 'circle', style['dash'], .8))
     return lines
 
@@ -87,8 +86,7 @@ def _ticket_lines(records, images):
     for name in control_names(records):
         unknown = f'control: {name}', GREY, 1.5, 'dot', 'x'
         label, _, _, dash, symbol = TRAINED.get(name, unknown)
-        results = [r.controls.get(name) for r in records]
-        points = _accuracy_points(records, results, None)
+        points = _accuracy_points(records, [r.controls.get(name) for r in records], None)
         color = CONTROL_COLORS.get(name, GREY)
         lines.append(Line(label, points, color, symbol, dash))
     points = _accuracy_points(records, [r.ticket for r in records], images)

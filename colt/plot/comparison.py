@@ -16,6 +16,7 @@ from ..compare import MIN_SEEDS, Replicates, interval
 from .style import COLORS, DASHES
 from .style import accuracy_axis, sparsity_axis, sparsity_place, split_at_gaps, stacked_panels, with_gaps
 from ..records import Record
+from ..wording import percent
 
 # %% ../../nbs/api/24h_comparison.ipynb #0152cab7
 def _accuracy(record): return 100*record.ticket.test_accuracy if record.ticket else None
@@ -110,7 +111,7 @@ def hover_text(
     "What is said of a point"
     value = f'{point.value:{number}} {unit}'
     if point.half: value += f' ± {point.half:{number}}'
-    place = f'cycle {point.cycle}, {100*point.sparsity:.2f} % sparse'
+    place = f'cycle {point.cycle}, {percent(point.sparsity)} sparse'
     texts = [line.name, f'{place}: {value}', line.why]
     return between.join(filter(None, texts))
 

@@ -58,7 +58,7 @@ def loss_traces(
 # %% ../../nbs/api/24f_one_cycle.ipynb #00bceffe
 def _draw_losses(fig, record, curves):
     "The losses of a network that trains now, or those in the record"
-    x, title = {}, 'Cross-entropy loss, in training'
+    x, title = {}, 'Cross-entropy loss by epoch, in training'
     if curves is None:
         title = f'Cross-entropy loss by epoch, in cycle {record.cycle}'
         curves = curves_of(record)
@@ -74,9 +74,10 @@ _DOWNWARDS = {'constraintoward': 'top', 'autorange': 'reversed'}
 
 def _draw_filters(fig, cycle, layer, image):
     tiles = filter_map(cycle, layer, image)
+    about = tiles.meta
     unit = 'filters' if cycle.mask[layer].ndim == 4 else 'rows'
-    shown = f"{tiles.meta['shown']:,} of {tiles.meta['of']:,} {unit}"
-    title, subtitle = f'{short_name(layer)}: {shown}', key(dict(tiles.meta['key']))
+    title = f"{short_name(layer)}: {about['shown']:,} of {about['of']:,} {unit}"
+    subtitle = key(dict(about['key']))
     square = {'scaleanchor': f"x{axes_number(fig, 'filters')}"}
     draw_panel(fig, 'filters', [tiles], title, subtitle, _TILES, _TILES | _DOWNWARDS | square)
 

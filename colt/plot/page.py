@@ -142,7 +142,7 @@ def _draw_accuracy(fig, records, baselines):
     for trace in traces:
         trace.hovertemplate = 'cycle %{customdata[0]}, %{customdata[1]:.2f} % sparse: %{y:.2f} %'
     keys = [partition_key(partition_names(records))]
-    if any(r.ticket for r in records): keys.append(key({'ticket': ALL}))
+    if any(r.ticket for r in records): keys.append(key({'ticket (at 0 %: dense)': ALL}))
     signs = ''.join(_SIGNS.get(name, '') for name in control_names(records))
     if signs: keys.append(key({'controls': GREY}, signs))
     subtitle = ' '.join([*keys, key(colors)])

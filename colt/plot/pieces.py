@@ -78,8 +78,11 @@ def tiles(
     facts:Sequence[Fact],
 ) -> FT:
     "Large numbers"
-    notes = [tag('small', fact.note) if fact.note else None for fact in facts]
-    return _terms([(fact.label, fact.value, note) for fact, note in zip(facts, notes)], 'tiles')
+    entries = []
+    for fact in facts:
+        note = tag('small', fact.note) if fact.note else None
+        entries.append((fact.label, fact.value, note))
+    return _terms(entries, 'tiles')
 
 # %% ../../nbs/api/24n_pieces.ipynb #b69c03e7
 def facts_list(
@@ -161,9 +164,9 @@ def _row(measured:Measured, low, high):
     if measured.p is not None: against += f' ({p_value(measured.p)})'
     style = f'left:{place(measured.accuracy)}'
     dot = tag('svg', mark_of(mark), viewBox='-7 -7 14 14', style=style, aria_hidden='true')
-    name = name_of(measured.what).removeprefix('its ').removeprefix('the ')
+    name = name_of(measured.what).removeprefix('its ').removeprefix('the ').capitalize()
     cells = {
-        'name': [name[0].upper() + name[1:]],
+        'name': [name],
         f'track c{color[1:]}': [whisker, dot],
         'value': [percent(measured.accuracy)],
         'ends': [ends],
@@ -176,7 +179,8 @@ def accuracy_rows(
 ) -> FT|None: # None if nothing was measured
     "The accuracies, below one another on one scale"
     if not measured: return None
-    values = [end for m in measured for end in (m.accuracy, *(m.interval or ()))]
+    values: list[float] = []
+    for m in measured: values += m.accuracy, *(m.interval or ())
     low, high = min(values), max(values)
     margin = max(.002, .04*(high - low))
     rows = [_row(m, low - margin, high + margin) for m in measured]

@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..data import Images
+from ..data.image_files import in_memory
 from .style import COLORS, short_name
 from .svg import as_text, tag
 
@@ -41,9 +42,7 @@ def samples(
 ) -> Images: # one of each class, as far as there are that many
     "A few images of different classes"
     _, first = np.unique(images.y.cpu(), return_index=True)
-    order = torch.from_numpy(first[:most])
-    x, y = next(iter(images.batches([order]))) # decodes those of files
-    return Images(x, y, images.classes)
+    return in_memory(images[torch.from_numpy(first[:most])])
 
 # %% ../../nbs/api/24p_preview.ipynb #24p00009
 _SMALL = 'font-size:11px; line-height:14px'
@@ -79,8 +78,7 @@ def answer_rows(
             sign = '✓' if answer == y else '✗'
             right += answer == y
             tiles.append(_tile(x, images.classes[y], f'{word} {sign}'))
-        verdict = tag('span', f'{right} of {len(said)} right', style='white-space:nowrap')
-        found.append(_row(f'network {name} says ', [*tiles, verdict]))
+        found.append(_row(f'network {name} says ({right} of {len(said)} right) ', tiles))
     return as_text(*found)
 
 # %% ../../nbs/api/24p_preview.ipynb #24p0000c
@@ -104,7 +102,8 @@ def network_drawing(
     "The prunable layers of a network, from the images at the left to the head at the right"
     words = ', '.join(f'{short_name(n)} {_shape(w)}' for n, w in layers.items())
     bars = [_layer(name, weight, len(layers)) for name, weight in layers.items()]
-    return as_text(tag('div', *bars, role='img', aria_label=f'layers: {words}'))
+    title = tag('b', 'layers that are pruned: the higher, the more weights')
+    return as_text(tag('div', title), tag('div', *bars, role='img', aria_label=f'layers: {words}'))
 
 # %% ../../nbs/api/24p_preview.ipynb #24p00010
 def scan_table(

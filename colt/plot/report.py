@@ -37,8 +37,8 @@ WORDS = {
     'Ticket': 'the initial weights that are kept; it is evaluated by training it on all classes.',
     'Sparsity': 'the share of the prunable weights that is pruned. The prune rate counts all weights, '
                 'also those that are never pruned.',
-    'Controls': 'trained like the ticket, with as many weights: the same mask on new initial weights '
-                '(reinitialised), the mask shuffled in each layer, or a random mask.',
+    'Controls': 'sparse networks trained like the ticket, with as many weights. Reinitialised: the same mask, new '
+                'initial weights. Shuffled: the mask shuffled in each layer. Random: a random mask.',
     'p-value': 'how often chance alone makes so large a difference between networks that are equally accurate; '
                'below 0.05 it is significant. Of several comparisons, the p-values are raised (Holm).',
     'Tests': "McNemar's compares two networks image by image, Fisher's their numbers of right answers. "
@@ -160,7 +160,7 @@ def _against_the_first(groups, levels):
     sentences = []
     for name, row in compared.items():
         words = _VERDICTS.get(row['verdict'], f"is {row['verdict']} against")
-        level = f"{100*row['level']:.4g} %"
+        level = format_row(row)['at']
         sentences.append(f'At {level} sparsity, {name} {words} {groups[0].name}.')
     return sentences
 
@@ -169,8 +169,8 @@ def _group(group:Replicates):
     "The accuracies of a group over its seeds"
     measured = measured_over_seeds(group)
     if not measured: return None
-    last = [records[-1].sparsity for records in group.records.values()]
-    sparsities = f'{percent(min(last))} to {percent(max(last))}'
+    last = sorted(records[-1].sparsity for records in group.records.values())
+    sparsities = ' to '.join(dict.fromkeys(map(percent, (last[0], last[-1]))))
     how = f'{group.size}, each with its last ticket, {sparsities} sparse. '
     if has_interval(group):
         found = tag('p', verdict_in(measured))
