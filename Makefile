@@ -101,6 +101,7 @@ docs: setup
 	$(BIN)/python tools/site/build.py
 
 dist: setup
+	rm -rf dist
 	$(BIN)/python -m build --no-isolation
 
 clean:

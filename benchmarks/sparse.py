@@ -3,6 +3,7 @@
     python benchmarks/sparse.py ARCH SPARSITY ... >> sparse.jsonl      (a line for each sparsity; about 20 to 60 s each)
     python benchmarks/sparse.py --run FOLDER SPARSITY ... >> sparse.jsonl  (with the masks of a run's cycles)
     python benchmarks/sparse.py --layers > layers.jsonl                (single layers: what the rule of `auto` is made from)
+    python benchmarks/sparse.py --profile FOLDER SPARSITY ...          (a run's masks: where a step's time goes, and the machine's peaks)
     python benchmarks/sparse.py --table sparse.jsonl                   (Markdown, for benchmarks/results.md)
 
 Without a run, masks prune the initial weights globally by magnitude. Images are random, of Fashion-MNIST's shape for fc1, lenet5,
@@ -11,11 +12,16 @@ alexnet and conv3 (256 in a batch), of CIFAR's for the others (128). Compilation
 import json
 import sys
 import time
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from statistics import median
+from unittest.mock import patch
 
+import numpy as np
 import torch
+
+import colt.engines.layers as sparse_layers
 
 from colt.engines.dense import Dense
 from colt.engines.blocks import to_blocks
@@ -87,6 +93,56 @@ def measure(arch, sparsity, run=None):
     return row
 
 
+KERNELS = 'convolve', 'differentiate', 'finish', 'pool', 'mask_gradient'
+
+
+def bandwidth():
+    "GB/s of copying 256 MB: read once, written once"
+    x = torch.zeros(2**26)
+    y = torch.empty_like(x)
+    (_, least), = interleaved(lambda: y.copy_(x), budget=.5)
+    return 2*4*2**26/least/1e6
+
+
+def bytes_of(arguments):
+    "Of the arrays among arguments, each once"
+    arrays = [a for each in arguments for a in (each if isinstance(each, tuple) else [each]) if isinstance(a, np.ndarray)]
+    return sum(a.nbytes for a in arrays)
+
+
+def profile(run, sparsity, steps=10):
+    "Markdown: each kernel's share of a training step, and what it reads and writes; the rest is PyTorch's and Python's"
+    net, mask, shape = network(run.recipe.arch, sparsity, run)
+    traced = trace(net, mask, shape)
+    batch = 256 if run.recipe.arch in SMALL else 128
+    engine = Sparse(net, Recipe(arch=run.recipe.arch), mask, traced, all_sparse(traced.layers))
+    x, y = torch.randn(batch, *shape), torch.randint(10, (batch,))
+    found = {name: [0., 0] for name in KERNELS}
+    def timed(name, kernel, *arguments):
+        began = time.perf_counter()
+        kernel(*arguments)
+        found[name][0] += time.perf_counter() - began
+        found[name][1] += bytes_of(arguments)
+    engine.step(x, y, 1e-3)
+    with ExitStack() as patches:
+        for name in KERNELS: patches.enter_context(patch.object(sparse_layers, name, partial(timed, name, getattr(sparse_layers, name))))
+        began = time.perf_counter()
+        for _ in range(steps): float(engine.step(x, y, 1e-3))
+        whole = time.perf_counter() - began
+    macs, copied, peaks = sum(layer.macs*layer.density for layer in traced.layers)*batch, bandwidth(), peak()
+    yield (f'{run.recipe.arch}, {sparsity_of(mask):.1%}: {1e3*whole/steps:.1f} ms a step; this machine copies {copied:.1f} GB/s, '
+           f'and a dense convolution computes {peaks:.0f} GFLOP/s')
+    yield '\n| part | ms | share of the step | GB/s | of the copy | GFLOP/s | of the peak |\n|---|---|---|---|---|---|---|'
+    for name, (seconds, bytes_) in found.items():
+        if not seconds: continue
+        rates = f'{bytes_/seconds/1e9:.1f} | {bytes_/seconds/1e9/copied:.0%}'
+        flops = {'convolve': 2, 'differentiate': 4}.get(name, 0)*macs*steps/seconds/1e9
+        of_peak = f'{flops:.0f} | {flops/peaks:.0%}' if flops else ' | '
+        yield f'| {name} | {1e3*seconds/steps:.1f} | {seconds/whole:.0%} | {rates} | {of_peak} |'
+    rest = whole - sum(seconds for seconds, _ in found.values())
+    yield f'| the rest | {1e3*rest/steps:.1f} | {rest/whole:.0%} | | | | |'
+
+
 LAYERS = ((1, 64, 3, 28, 1), (64, 128, 3, 14, 1), (128, 256, 3, 7, 1), (64, 64, 3, 32, 1), (128, 128, 3, 16, 1), (256, 256, 3, 8, 1),
           (512, 512, 3, 4, 1), (64, 256, 1, 16, 1), (256, 64, 1, 16, 1), (192, 192, 3, 16, 192), (784, 300, 1, 1, 1), (300, 100, 1, 1, 1))
 
@@ -129,6 +185,8 @@ if __name__ == '__main__':
     if sys.argv[1] == '--table': print('\n'.join(table([json.loads(line) for line in Path(sys.argv[2]).read_text().splitlines()])))
     elif sys.argv[1] == '--layers':
         for row in layers(): print(json.dumps(row), flush=True)
+    elif sys.argv[1] == '--profile':
+        for sparsity in map(float, sys.argv[3:]): print('\n'.join(profile(RunFolder(sys.argv[2]), sparsity)), flush=True)
     elif sys.argv[1] == '--run':
         run = RunFolder(sys.argv[2])
         for sparsity in map(float, sys.argv[3:]): print(json.dumps(measure(run.recipe.arch, sparsity, run)), flush=True)

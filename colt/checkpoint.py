@@ -49,6 +49,7 @@ def _read_state(path, job):
     "The state in a file; raise `DamagedFile` if it is damaged, or of another job"
     tensors, header = read_tensors(path, 'it is put aside')
     with reading(path, 'it is put aside'):
+        if 'digest' not in header: raise ValueError('it has no digest')
         if header['job'] != job: raise ValueError('another training has written it')
         return _unpack_state(tensors, header)
 

@@ -53,6 +53,8 @@ def _sync_folder(folder):
     if os.name != 'posix': return # elsewhere a folder can't be opened
     fd = os.open(folder, os.O_RDONLY)
     try: os.fsync(fd)
+    except OSError as e:
+        if e.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP): raise # some network disks can't do it
     finally: os.close(fd)
 
 # %% ../nbs/api/06_files.ipynb #5d1e0b02
@@ -94,7 +96,8 @@ def locked(
                           'wait for it, or choose another name or seed') from None
     try: yield
     finally:
-        with suppress(OSError): (folder/'.lock').unlink()    # on Windows, `release` does that
+        with suppress(OSError): # on Windows, `release` deletes it
+            if not (folder/'.lock').stat().st_size: (folder/'.lock').unlink() # else it is another program's
         lock.release()
 
 # %% ../nbs/api/06_files.ipynb #5d1e0a03
@@ -216,6 +219,7 @@ def _read_whole(path):
         file.seek(0)
         return header, file.read()
 
+# %% ../nbs/api/06_files.ipynb #0b39dfd3
 def read_tensors(
     path:str|Path,
     advice:str='put back a copy',

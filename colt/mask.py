@@ -210,11 +210,10 @@ def find_prunable(
 ) -> Prunable:
     "Which parameters of a network may be pruned; raise `ValueError` for an unknown kind"
     sizes = {n: m.numel() for n, m in full_mask(net, prunable, head, also).items()}
-    group = groups(net, head, 'bias' in prunable, also)
+    found = groups(net, head, 'bias' in prunable, also)
     weights = {n: p.numel() for n, p in net.named_parameters() if not is_bias(n)}
     unpruned = {n: size for n, size in weights.items() if n not in sizes}
-    group = {n: group[n] for n in sizes}
-    return Prunable(sizes, group, scope, sum(weights.values()), unpruned)
+    return Prunable(sizes, {n: found[n] for n in sizes}, scope, sum(weights.values()), unpruned)
 
 # %% ../nbs/api/03_mask.ipynb #9e92d462
 def _rank(weights, unpruned, out):

@@ -216,7 +216,7 @@ def own_network(
         if len(passed) == 1: head = passed.pop()
     if len(layers) == 1: head = head or layers[0]
     head = _first_name(net, _head_among(fresh, head, source))
-    if head in head_candidates(net): return OwnNetwork(source, name, head, fresh)
+    if head in layers: return OwnNetwork(source, name, head, fresh)
     raise ValueError(f"'{head or name}' depends on the number of outputs, and is no linear layer and no convolution; "
                      'keep its weights in one')
 

@@ -81,6 +81,7 @@ class Course:
         self.evaluate, self.tickets = evaluate, tickets
         self.cycle, self.shares = 0, dict[str, float]() # of the trainings of this cycle
         self.began: tuple[float, float]|None = None # share and time at the first event
+        self.compiled = 0. # seconds, the most of a training; what is compiled is kept for the others
 
     def share(self, event:Progress) -> float:
         "How much of the run is done, 0 to 1; of this training, if no more is known"
@@ -101,6 +102,8 @@ class Course:
     def left(self, event:Progress, now:float) -> float|None: # seconds; None if not known yet
         "How long the rest of the run will take"
         share = self.share(event)
+        self.compiled = max(self.compiled, event.compiled)
+        now -= self.compiled
         if self.began is None or not share: self.began = share, now
         share_then, then = self.began
         done, seconds = share - share_then, now - then
@@ -128,6 +131,7 @@ def training_text(
     which = event.partition if course.last >= 0 else f'cycle {event.cycle}, {event.partition}'
     if which in names: which = f'training {names.index(which) + 1} of {len(names)} ({which})'
     if event.doing == 'waiting': return f'{which}: handed over' # to another machine
+    if event.doing == 'compiling': return f'{which}: {event.compile_text}'
     return f'{which}: epoch {event.epoch} of {event.epochs}, loss {event.loss:.3f}'
 
 # %% ../nbs/api/20b_progress.ipynb #20b00018
@@ -137,7 +141,7 @@ def course_of(
     "The course of a run; a transfer says only which ticket is trained"
     if not isinstance(plan, Plan): return Course()
     recipe, names = plan.recipe, [partition.name for partition in plan.partitions]
-    is_known = len(names) == 1 and recipe.rewind in ('0', '0ep') # its network is the trained ticket
+    is_known = len(names) == 1 and not recipe.is_late # its network is the trained ticket
     return Course(len(_kept_weights(plan)), names, recipe.evaluate, len(recipe.control_names) + (not is_known))
 
 # %% ../nbs/api/20b_progress.ipynb #65223fec
@@ -147,7 +151,7 @@ def progress_bar(
     plan:Planned|None=None, # of the run
 ) -> Iterator[Report]: # the `report` callback that moves the bar
     "A bar for a run, and for each network that is trained now; nothing if the console is no terminal"
-    text, course = TextColumn('[progress.description]{task.description}'), course_of(plan)
+    text, course = TextColumn('{task.description}', 'progress.description', markup=False), course_of(plan)
     columns = text, BarColumn(16), TimeElapsedColumn()
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         run = bar.add_task('', total=1, visible=plan is not None)
@@ -160,7 +164,9 @@ def progress_bar(
             what = training_text(course, event)
             bar.update(at_work[network], completed=event.share, description=what)
             is_done = event.doing == 'test' and event.step == event.steps
-            if is_done: bar.remove_task(at_work.pop(network))
+            if not is_done: return
+            bar.remove_task(at_work.pop(network))
+            if event.compile_text: bar.console.print(f'cycle {network}: {event.compile_text}')
         yield report
 
 # %% ../nbs/api/20b_progress.ipynb #20b00014

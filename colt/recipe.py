@@ -73,6 +73,8 @@ _ALSO = r'[^=,\s]+=(conv|linear|output|batchnorm)'
 # %% ../nbs/api/08_recipe.ipynb #7f3250b9
 _RULE_OF = { # names of settings -> their rule
     'skip_corrupt bias augmentations flip': Rule('True or False', lambda v: isinstance(v, bool)),
+    'arch dataset': Rule('a name', lambda v: isinstance(v, str) and v != ''),
+    'match': Rule('the name of a run, or empty', lambda v: isinstance(v, str)),
     'stem': _among('small', 'large'),
     'prune_type': _among('colt', 'lth'),
     'partition_by': _among('class', 'random'),
@@ -115,7 +117,7 @@ def _no_plain_number(rule, value):
 
 def _check(name, value):
     "Raise `SettingError` if this setting may not have this value"
-    if name not in _RULES or (value is None and name in _MAY_BE_NONE): return
+    if value is None and name in _MAY_BE_NONE: return
     rule = _RULES[name]
     if not rule.fits(value):
         raise SettingError(name, repr(value), f'{_no_plain_number(rule, value)}it must be {rule.words}')
@@ -211,6 +213,10 @@ class Settings:
     def min_votes(self) -> int|None: # how many votes are needed to keep a weight; None for all
         if self.overlap == 'all': return None
         return 1 if self.overlap == 'any' else int(self.overlap)
+
+    @property
+    def is_late(self) -> bool: # whether weights are reset to θk instead of θ0
+        return self.rewind not in ('0', '0ep')
 
 # %% ../nbs/api/08_recipe.ipynb #ce549ea4
 def _check_together(recipe):

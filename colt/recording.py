@@ -37,6 +37,7 @@ def _warn_of_lost_lines(path, lines):
     warnings.warn(f"'{path}' has {finished} lines for {tickets} tickets; "
                   'the other cycles are done again when the run goes on', stacklevel=2)
 
+# %% ../nbs/api/20a_recording.ipynb #91c8efcf
 def whole_records(
     folder:RunFolder,
 ) -> list[Record]:

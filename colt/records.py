@@ -9,7 +9,6 @@ __all__ = ['digest', 'RunText', 'read_kept', 'RunFiles', 'correct_images', 'RunF
 import hashlib, warnings
 from dataclasses import fields
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 import torch
@@ -23,7 +22,7 @@ from .own_network import Source, make_network
 from .recipe import Recipe
 from .record import Accuracy as Accuracy, PartitionRecord as PartitionRecord, Record as Record
 from .record import collapse_of as collapse_of, ending_of as ending_of, record_of as record_of
-from .record import has_type, read_record, rows_of, select_fields
+from .record import read_record, rows_of, select_about, select_fields
 from .results import Cycle, FitResult
 from .rewind import whole_state
 from .ticket import Ticket, read_ticket
@@ -44,20 +43,11 @@ def _no_cycle(run, n):
     return f"'{run.path}' has no finished cycle {n!r}; {there}"
 
 # %% ../nbs/api/19_records.ipynb #19d00003
-_ABOUT = {
-    'recipe': dict, 'data': dict, 'versions': dict[str, str], 'names': list[str],
-    'init': str|NoneType, 'start': dict|NoneType, 'transfer': dict|NoneType,
-    'network': dict|NoneType, 'not_pruned': str|NoneType}
-
 def _read_about(path):
     "What `recipe.json` says; None for what the run does not have"
     with reading(path, _ADVICE):
         found = parse_json(read_text(path))
-        required = {key: found[key] for key in ('recipe', 'data', 'versions', 'names')}
-        values = {key: found.get(key) for key in _ABOUT} | required
-        for key, kind in _ABOUT.items():
-            value = values[key]
-            if not has_type(value, kind): raise ValueError(f'its {key} is {str(value)[:50]}')
+        values = select_about(found)
         is_old = values['versions']['colt'] == '0.1.0'
         if 'digest' in found or not is_old: check_seal(found)
     if is_old: _warn_of_old(path.parent)
@@ -346,6 +336,7 @@ class RunFolder(RunFiles):
     ) -> nn.Module: # a `colt.classifier.Classifier`, or the network alone, in evaluation mode
         "The trained network of a ticket, as it was tested; raise `ValueError` if it was not kept"
         from colt.classifier import Classifier # imports the engine, which figures do not need
+        if engine not in ('dense', 'sparse'): raise ValueError(f'engine {engine}: it must be dense or sparse')
         record = self.record(n)
         if record is None or 'models' not in record.files:
             raise ValueError(_no_model(self, n, record))

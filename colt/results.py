@@ -29,12 +29,20 @@ class Progress:
     steps: int # batches in this epoch or evaluation
     loss: float # cross-entropy loss: of this batch, or of the validation (then with `accuracy`)
     accuracy: float|None = None # of the validation, 0 to 1; None for a batch
-    doing: str = 'training' # training, validation or test
+    doing: str = 'training' # training, validation or test; compiling or waiting, after `epoch` epochs
+    compiled: float = 0. # seconds, of this training so far, in which kernels of sparse layers were compiled
 
     @property
     def share(self) -> float: # of the training that is done, 0 to 1
         of_epoch = self.step/self.steps if self.doing == 'training' else 1
         return (self.epoch - 1 + of_epoch)/self.epochs
+
+    @property
+    def compile_text(self) -> str: # empty if it took less than a second
+        "That kernels are compiled, or how long that took"
+        took = f'{self.compiled:.0f} s' if self.compiled >= 1 else ''
+        if self.doing == 'compiling': return f'compiling kernels (once) {took}'.strip()
+        return took and f'sparse kernels compiled in {took}, once on this machine'
 
 Report: TypeAlias = Callable[[Progress], None] # a callback; it does not affect the result
 
@@ -76,7 +84,7 @@ class FitResult:
     best_epoch: int # the one with the lowest validation loss, counted from 1
     epochs: int # epochs trained
     samples: int # images trained on, counted in every epoch
-    seconds: float # for training and validation, without the time in `report`
+    seconds: float # for training and validation, without the time in `report` or for compilation
     engine: str = 'dense' # how it was computed, in words
     correct: Tensor|None = field(default=None, repr=False, compare=False) # bool: which test images were right
 

@@ -207,7 +207,7 @@ def preview(
     rows = [(name, kind, sizes[name]) for name, kind in kinds.items()]
     rows += [('all', kind, size) for kind, size in totals.items()]
     lines, reach = _table(recipe, rows), _reach(prunable, recipe, match)
-    lines.append(f'prunable: {prunable.total:,} of {totals.total():,}; {reach}')
+    lines.append(f'prunable: {prunable.total:,} of {prunable.total + sum(prunable.unpruned.values()):,}; {reach}')
     return '\n'.join([*lines, not_pruned(prunable), _outlook(recipe, prunable, match)])
 
 # %% ../nbs/api/14_schedule.ipynb #6e7b1c44
@@ -231,7 +231,7 @@ class Ending:
     def finished(self) -> bool: return self.why in _FINISHED # False: it can't continue
 
     def __str__(self):
-        layers = ', '.join(n.removesuffix('.weight') for n in self.layers)
+        layers = ', '.join(f"'{n.removesuffix('.weight')}'" for n in self.layers)
         return (_FINISHED | _STUCK)[self.why].format(layers=layers)
 
 # %% ../nbs/api/14_schedule.ipynb #b2451812

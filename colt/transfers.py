@@ -14,6 +14,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from .data import DATASETS, Dataset
+from .engines.sparse import settled
 from .files import place
 from .models import ARCHITECTURES
 from .mask import Weights, find_prunable
@@ -52,15 +53,18 @@ class Choice:
     recipe: Recipe # data set, optimizer and schedule of their training
     adapt: str # as in `colt.transfer.network_for`
 
+    def _which(self, source):
+        return {'from': source, 'part1': self.part1, 'part2': self.part2,
+                'adapt': self.adapt, 'cycles': list(self.numbers)}
+
     @property
     def transfer(self) -> dict[str, Any]: # plain JSON: the entry `transfer` of `recipe.json`
-        return {'from': str(self.source.path.resolve()), 'part1': self.part1, 'part2': self.part2,
-                'adapt': self.adapt, 'cycles': list(self.numbers)}
+        return self._which(str(self.source.path.resolve())) | {'recipe': self.source.recipe.id}
 
     @property
     def name(self) -> str: # of its folder, unless another one is given
         source = self.source.path.name
-        about = json.dumps([self.transfer | {'from': source}, self.recipe.identity], sort_keys=True)
+        about = json.dumps([self._which(source), self.recipe.identity], sort_keys=True)
         digest = hashlib.sha256(about.encode()).hexdigest()
         return f'{source}-to-{self.recipe.dataset}-{digest[:8]}'
 
@@ -135,7 +139,7 @@ def _voter(source, part1):
 # %% ../nbs/api/21_transfers.ipynb #d8f72afe
 def choose_tickets(
     source:RunFolder,
-    recipe:Recipe, # how to train the tickets, and on which data set
+    recipe:Recipe, # how to train the tickets, and on which data set; `settled` is called for it
     classes:int, # number of classes of this data set
     part1:str='', # `A`, `B` ... or `0-4` for the vote of a partition; empty or `full` for the ticket
     part2:str='full', # what to train them on, as in `colt.partition.named`
@@ -150,7 +154,7 @@ def choose_tickets(
     learned = partition_name(classes_of(part2, classes, max(2, len(_partitions(source)))))
     if near is not None:
         numbers = (min(cycles, key=lambda n: abs(ticket_of(source, n, voter).sparsity - near)),)
-    return Choice(source, numbers or tuple(cycles), voter, learned, recipe, adapt)
+    return Choice(source, numbers or tuple(cycles), voter, learned, settled(recipe), adapt)
 
 # %% ../nbs/api/21_transfers.ipynb #b6d74e52
 def _check_same_images(source, recipe, dataset):

@@ -174,7 +174,7 @@ def smallest_batch(
     n:int, # images to train on
     batch_size:int, # of the recipe
 ) -> int: # images in the smallest batch of an epoch
-    "How many images the smallest batch has, where `colt.train.batches` divides `n`"
+    "How many images the smallest batch has, where `colt.data.seeds.batches` divides `n`"
     return n//-(-n//batch_size)
 
 # %% ../nbs/api/13a_trial.ipynb #ccd37d8f
@@ -323,6 +323,19 @@ def _sentence(error, net, partition, recipe, batch):
         shows = f'with batch_size {size}, a batch has a single image: choose another one'
     return f'the network can not be trained: {_where(error, net)}: {_said(error)}; {shows}'
 
+# %% ../nbs/api/13a_trial.ipynb #8c0d6dea
+def _tried(net, init, partition, recipe, mask, batch):
+    "What three trainings on a few images give, and what is to be said of the outputs in evaluation"
+    trained = dict(net.named_parameters())
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        Ticket({n: v.cpu() for n, v in init.items() if n not in trained}, {}).size()
+        content_digest({n: v.cpu() for n, v in init.items()}, {})
+        few = _few(partition, batch)
+        results, told = _train_thrice(net, init, few, recipe, mask), _in_evaluation(net, few, batch)
+        rewind_(net, init, mask)
+    return results, told
+
 # %% ../nbs/api/13a_trial.ipynb #13ad0001
 @torch_defaults()
 def try_training(
@@ -338,20 +351,9 @@ def try_training(
     or depends on the batch.
     Raise `ValueError` if it can't be trained, interrupted, continued, rewound or stored.
     """
-    lr = min(recipe.lr, 1e-3)
-    quick = replace(recipe, start_iter=0, end_iter=1, batch_size=batch, lr=lr, rewind='0')
+    quick = replace(recipe, start_iter=0, end_iter=1, batch_size=batch, lr=min(recipe.lr, 1e-3), rewind='0')
     with on_copy(net) as (copy, init):
-        trained = dict(net.named_parameters())
-        buffers = {n: v.cpu() for n, v in init.items() if n not in trained}
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter('ignore')
-                Ticket(buffers, {}).size()
-                content_digest({n: v.cpu() for n, v in init.items()}, {})
-                few = _few(partition, batch)
-                results = _train_thrice(copy, init, few, quick, mask)
-                told = _in_evaluation(copy, few, batch)
-                rewind_(copy, init, mask)
+        try: results, told = _tried(copy, init, partition, quick, mask, batch)
         except Exception as e: raise ValueError(_sentence(e, copy, partition, recipe, batch)) from e
         _check_results(copy, results, mask or {})
         if told: warnings.warn(told, stacklevel=3)

@@ -6,7 +6,7 @@
 __all__ = ['Work', 'Job', 'Outcome', 'attempt', 'Workers']
 
 # %% ../nbs/api/16a_workers.ipynb #16a00004
-import pickle, signal, time, traceback, warnings
+import os, pickle, signal, time, traceback, warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -106,6 +106,14 @@ def _interrupts_blocked():
     try: yield
     finally: signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
+@contextmanager
+def _safe_path():
+    "A process that is started within imports nothing from the current folder while it begins (Python 3.11 or later)"
+    before = os.environ.get('PYTHONSAFEPATH', '')
+    os.environ['PYTHONSAFEPATH'] = '1'
+    try: yield
+    finally: os.environ['PYTHONSAFEPATH'] = before # empty is as good as none
+
 class _Process:
     "A spawned process, and the caller's end of its pipe"
     def __init__(self):
@@ -113,7 +121,7 @@ class _Process:
         context = get_context('spawn')
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=[theirs], name=_NAME, daemon=True)
-        with _interrupts_blocked(): self.process.start()
+        with _safe_path(), _interrupts_blocked(): self.process.start()
         theirs.close() # so that the pipe ends with the process
         self.is_ready = False # has imported what it needs
         self.job: int|None = None # which one it is at

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from glob import glob
 
@@ -123,6 +124,31 @@ def test_an_interrupt_says_how_to_go_on(interruptible, tmp_path):
     _, complaint = process.communicate(timeout=60)
     assert process.returncode == 1 and complaint.count('\n') == 1
     assert complaint.startswith('colt-prune: interrupted; resume with: ') and complaint.endswith('colt-prune --resume --name stopped\n')
+
+
+IN_A_TERMINAL = """
+import os, sys, time
+from colt.cli.command import command_parser, run_command
+from colt.progress import progress_bar
+def work(terminal, args):
+    with progress_bar(terminal.console, None):
+        print('ready', flush=True)
+        for _ in range(600): time.sleep(.05)
+sys.exit(run_command(command_parser('colt-toy', '', ''), [], work))
+"""
+
+
+@pytest.mark.skipif(os.name != 'posix', reason='Windows has no SIGHUP')
+def test_a_closed_terminal_is_a_sighup():
+    import pty
+    process, terminal = pty.fork()
+    if not process:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL) # the tests may run under `nohup`
+        os.execv(sys.executable, [sys.executable, '-c', IN_A_TERMINAL])
+    said = b''
+    while b'ready' not in said: said += os.read(terminal, 1000)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 128 + signal.SIGHUP
 
 
 def test_lth_follows_the_sparsities_of_another_run(prune, tmp_path):

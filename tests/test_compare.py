@@ -2,6 +2,7 @@
 import csv
 import json
 import math
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -15,6 +16,10 @@ from colt.compare import group_replicates, missing
 from colt.data import load
 from colt.files import seal
 from colt.plot import accuracy_traces, compare_figure, run_figure
+from colt.plot.charts import accuracy_chart, comparison_charts
+from colt.plot.report import comparison_page
+from colt.plot.style import split_at_gaps
+from colt.plot.svg import TOP, as_text
 from colt.plans import plan
 from colt.records import Accuracy, RunFolder
 from colt.resume import runs_in
@@ -117,6 +122,12 @@ def test_only_tickets_of_consecutive_cycles_are_joined(runs, evaluated):
     for group in [first], three:
         panel = [t for t in compare_figure(group_replicates(group)).data if t.yaxis == 'y' and not t.name and t.fill is None]
         assert joined(panel, place_of) == expected
+        stretches = split_at_gaps((n,) for n in sorted(evaluated))
+        alone = sum(len(stretch) == 1 for stretch in stretches)
+        if not evaluated: continue
+        drawn = as_text(comparison_charts(group_replicates(group))[0].drawing)
+        intervals = [drawn.count(f'opacity="{opacity}"') for opacity in (.15, .45)] # bands, and bars of single means
+        assert intervals == ([len(stretches) - alone, alone] if group is three else [0, 0])
 
 
 def test_no_axis_of_accuracies_goes_beyond_100(runs):
@@ -129,6 +140,21 @@ def test_no_axis_of_accuracies_goes_beyond_100(runs):
         lines = [t for t in figure.data if t.type == 'scatter' and t.yaxis == 'y']
         points = [t for t in lines if t.fill is None and t.x != (None,)]
         assert points and all(t.cliponaxis is False for t in points)   # a mark at 100 is seen whole
+    for chart in accuracy_chart(best.records()), *(comparison_charts(group_replicates(runs))[0] for runs in ([best], wide)):
+        drawn = as_text(chart.drawing)
+        highest = re.search(r'y="([\d.]+)" text-anchor="end"[^>]*>100 %<', drawn)[1]
+        ends = re.findall(r'[ML][\d.]+,([\d.]+)', ' '.join(re.findall(r' d="(M\d+\.\d,[^"]*L[^"]*)"', drawn))) # of lines and bands
+        assert float(highest) == TOP + 4 and min(map(float, ends)) >= TOP
+
+
+def test_a_page_names_the_seeds_whose_last_ticket_was_evaluated(runs):
+    for seed in range(3): alike(runs, f'seed-{seed}', 'each', seed=seed)
+    def page(): return comparison_page(group_replicates([RunFolder(runs/f'seed-{seed}') for seed in range(3)])).decode()
+    assert '3 seeds, each with its last ticket' in page()
+    lacking = RunFolder(runs/'seed-2')
+    write_records(lacking.path, [*lacking.records()[:-1], replace(lacking.records()[-1], ticket=None, controls={})])
+    assert '2 seeds, each with its last ticket' in page() and 'Too few seeds for an interval' in page()
+    assert 'compared with anything' not in page()
 
 
 def test_groups_are_named_by_their_method_and_by_what_tells_them_apart(runs):
@@ -175,6 +201,9 @@ def test_fewer_than_three_seeds_have_points_and_no_interval(runs, compare, n):
         assert points == [95.] and any(t.fill for t in panel) and 'COLT (5 seeds)' in page
 
 
+def has_new_report(run): return (run.path/'report.html').stat().st_mtime_ns > (run.path/'cycles.jsonl').stat().st_mtime_ns
+
+
 def test_fill_trains_what_is_missing_to_the_same_numbers(runs, compare, trained):
     "... as `--evaluate each`, controls too; and nothing twice"
     whole, last = RunFolder(runs/'each').records(), RunFolder(runs/'last')
@@ -204,8 +233,9 @@ def test_fill_trains_what_is_missing_to_the_same_numbers(runs, compare, trained)
     assert all(float(filled[n]) == whole[n].ticket.test_accuracy for n in wanted)
 
     trained.clear()
+    os.utime(runs/'last/report.html', (0, 0))                          # as if the process was killed before it wrote the report
     code, out, err = compare(f'{line} --fill')
-    assert (code, err, trained) == (0, '', []) and 'nothing to train' in out
+    assert (code, err, trained) == (0, '', []) and 'nothing to train' in out and has_new_report(last)
     assert (runs/'last/cycles.jsonl').read_bytes() == after['last/cycles.jsonl']
 
 
@@ -241,7 +271,7 @@ def test_an_interrupted_fill_keeps_what_it_has(runs, compare, monkeypatch):
     assert code == 1 and err == 'colt-compare: interrupted; what was trained is kept: the same command continues\n'
     first, second = calls
     assert [RunFolder(runs/'last').records()[n].ticket is None for n in calls] == [False, True]
-    assert not list(runs.glob('compare-*'))
+    assert not list(runs.glob('compare-*')) and has_new_report(RunFolder(runs/'last'))
     assert compare('last --at 0.3,0.7 --fill')[::2] == (0, '') and calls == [first, second, second]
 
 

@@ -27,6 +27,7 @@ from torchvision import transforms as T
 from torchvision.transforms import functional as TF
 
 from colt.data import (
+    DATASETS,
     CorruptImage,
     ImageFiles,
     Images,
@@ -40,7 +41,6 @@ from colt.data import (
     load,
     read_idx,
     read_pickle,
-    readers,
     split,
     unpack,
     zoom_box,
@@ -117,10 +117,30 @@ def test_idx_files_that_are_wrong(at):
     with pytest.raises(ValueError, match='they belong to different sets'): again()
 
 
-def test_what_can_not_be_fetched(monkeypatch):
+def test_what_can_not_be_fetched(tmp_path, monkeypatch):
     def refuse(root, download): raise OSError('no network')
     monkeypatch.setattr('torchvision.datasets.MNIST', refuse)
-    with pytest.raises(ConnectionError, match=r'could not be downloaded \(no network\)'): readers.download('MNIST', 'data')
+    with pytest.raises(ConnectionError, match=r'could not be downloaded \(no network\)'): load('mnist', tmp_path)
+
+
+@pytest.mark.parametrize('name, kind', [('mnist', 'MNIST'), ('cifar10', 'CIFAR10')])
+def test_an_interrupted_download_leaves_nothing(tmp_path, small, monkeypatch, name, kind):
+    place = DATASETS[name].places[0]
+    whole, root, is_interrupted = small/place, tmp_path/'data', True
+    def fetch(folder):
+        shutil.copytree(whole, Path(folder)/place)
+        if not is_interrupted: return
+        next((Path(folder)/place).iterdir()).write_bytes(b'half')
+        raise KeyboardInterrupt
+    monkeypatch.setattr('torchvision.datasets.MNIST', lambda root, download: fetch(root))
+    monkeypatch.setattr('torchvision.datasets.utils.download_and_extract_archive', lambda url, archive, folder, *about: fetch(folder))
+    with pytest.raises(KeyboardInterrupt): load(name, root)
+    assert not [*root.iterdir()]
+    is_interrupted = False
+    assert load(name, root).fingerprint() == load(name, small).fingerprint() and len([*root.iterdir()]) == 1
+    if name == 'mnist': # its folder may be there without the images
+        for file in (root/place).glob('t*-images-*'): file.unlink()
+        assert load(name, root).fingerprint() == load(name, small).fingerprint()
 
 
 def test_the_dialect_of_cifar_is_the_true_one(small):
@@ -431,6 +451,24 @@ print(n, greatest() - before)
 '''
     n, grown = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True, timeout=120).stdout.split()
     assert n == '1200' and float(grown) < 60, grown
+
+
+def test_a_signal_to_the_whole_job_leaves_time_to_save_and_no_process_waits_at_the_end(small):
+    program = rf'''
+import os, signal, sys, time, torch
+from colt.data import image_files, load
+image_files._count_workers = lambda order: 2
+train, held = load('imagenet', {str(small)!r}).train, []
+signal.signal(signal.SIGTERM, lambda *_: held.append(1))
+order = torch.arange(64).remainder(len(train)).split(2)
+for i, (x, y) in enumerate(train.batches(order)):
+    if i == 1: os.killpg(0, signal.SIGTERM)
+left = train.batches(order)
+next(left)                         # is not read to its end
+print(i, held, flush=True)
+'''
+    said = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True, timeout=60, start_new_session=True).stdout
+    assert said == '31 [1]\n'
 
 
 # Content decides nothing that the name did not say, and sizes are compared before they are believed

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,17 +17,18 @@ from conftest import TOP
 SETTINGS = configparser.ConfigParser()
 SETTINGS.read(TOP/'settings.ini')
 NAME, VERSION = (SETTINGS['DEFAULT'][key] for key in ('lib_name', 'version'))
-TEXTS = {'.md', '.ipynb', '.py', '.pyi', '.ini', '.toml', '.yml', '.yaml', '.cff', '.txt', '.json', '.cfg', '.in'}
-INSTALLER = re.compile(r'\b(?:pip3?|uv|uvx|pipx|poetry|pdm|hatch|conda|mamba|micromamba)\b(?:\s+[-\w]+)*?\s+(?:install|add|run|require)\b([^\n`]*)')
+TEXTS = {'.md', '.html', '.js', '.svg', '.ipynb', '.py', '.pyi', '.ini', '.toml', '.yml', '.yaml', '.cff', '.txt', '.json', '.cfg', '.in'}
+TOOL, VERB = r'(?:pip3?|micropip|uv|pipx|poetry|pdm|hatch|conda|mamba|micromamba)', r'(?:install|add|run|require|download)'
+INSTALLER = re.compile(rf'\b(?:uvx|{TOOL}(?:\s+[-\w/.=]+)*?[\s.]+{VERB})\b([^\n`]*)')
 
 
 def strangers(text):
     "The requirements in `text` that an installer would look up on PyPI under a name that is not ours"
     found = []
-    for line in text.replace('\\n', '\n').replace('\\"', '"').splitlines():
-        for m in INSTALLER.finditer(line):
-            words = re.findall(r'''[^\s'",;()]+''', m[1])
-            for word, after in zip(words, [*words[1:], ''], strict=True):
+    text = re.sub(r'\\\s*\n', ' ', text.replace('\\n', '\n').replace('\\"', '"')) # a line goes on after its backslash
+    for line in text.splitlines():
+        for m in INSTALLER.finditer(re.sub(r'''</?\w[^<>]*>|['",]''', ' ', line)):
+            for word, after in pairwise([*re.findall(r'[^\s;()]+', m[1]), '']):
                 name = re.match(r'[A-Za-z0-9._-]+', word)
                 if not name or '/' in word or word.endswith('.whl'): continue
                 if re.sub(r'[-_.]+', '-', name[0]).lower() in ('colt', 'colt-tickets') and not after.startswith('@') and '@' not in word:
@@ -35,13 +37,17 @@ def strangers(text):
 
 
 THEIRS = ('pip install colt', "pip install 'colt[lab]'", 'pip3 install -U colt==0.1.0', 'python -m pip install numpy "colt>=0.1"', 'uv add colt',
-          'uv pip install colt-tickets', 'pipx install colt_tickets[lab]', 'conda install -c conda-forge colt', '%pip install -q colt')
-OURS = ('pip install .', "pip install '.[lab]'", 'pip install dist/colt_tickets-0.2.0-py3-none-any.whl', 'pip install jupyterlab',
+          'uv pip install colt-tickets', 'pipx install colt_tickets[lab]', 'conda install -c conda-forge colt', '%pip install -q colt', '<code>pip install colt</code>',
+          'uvx colt', 'pip download colt', 'pip --python env/bin/python install colt', "['pip', 'install', 'colt']", "micropip.install('colt')")
+OURS = ('pip install', 'uvx', 'pip install .', "pip install '.[lab]'", 'pip install dist/colt_tickets-0.2.0-py3-none-any.whl', 'pip install jupyterlab',
         "pip install 'colt-tickets[lab] @ git+https://github.com/colt-project/colt'", '`pip install voila` brings it; colt-lab serves it')
 
 
 @pytest.mark.parametrize('line', THEIRS)
 def test_a_text_that_installs_somebody_elses_package_is_found(line): assert strangers(line) == [line]
+
+
+def test_a_command_of_two_lines_is_read_as_one(): assert strangers('pip install \\\n    colt') == ['pip install      colt']
 
 
 @pytest.mark.parametrize('line', OURS)
@@ -88,7 +94,7 @@ def test_make_dist_builds_a_wheel_and_an_sdist_with_the_settings(made):
     assert {'settings.ini', 'setup.py', 'pyproject.toml', 'README.md', 'LICENSE', 'CITATION.cff', 'SECURITY.md'} <= inside
     assert {'colt/tour.ipynb', 'colt/voila.json', 'colt/py.typed', 'colt/__init__.pyi'} <= inside
     assert {'colt/panel/live_figure.js', 'colt/panel/panel.css', 'colt/plot/report.css'} <= inside
-    assert '-m build' in (TOP/'Makefile').read_text()
+    assert '\trm -rf dist\n\t$(BIN)/python -m build' in (TOP/'Makefile').read_text() # so that dist/*.whl is one wheel
 
 
 def test_the_wheel_alone_finds_a_ticket(made, tmp_path):

@@ -2,24 +2,27 @@
 import copy
 import json
 import re
+import time
 from dataclasses import replace
 
+import numba
 import plain_layers
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+import colt.engines.engine_rule
 import colt.engines.layers
 import colt.engines.sparse
 from colt.checkpoint import Checkpoint
 from colt.data import load
 from colt.engines.dense import Dense, to_input
-from colt.engines.engine_rule import all_sparse, choose, costs
+from colt.engines.engine_rule import all_sparse, choose, costs, numba_obstacle, other_layers
 from colt.engines.graph import Layer, trace
 from colt.engines.inference import sparse_network
-from colt.engines.sparse import Sparse, settled
-from colt.engines.sparse_net import SparseNet
+from colt.engines.sparse import Sparse, engine_of, settled
+from colt.engines.sparse_net import SparseNet, ungrouped
 from colt.mask import apply_, full_mask
 from colt.mask import prune as pruned
 from colt.models import ARCHITECTURES, create
@@ -102,6 +105,22 @@ def test_a_network_of_sparse_layers_is_as_close_to_fp64_as_the_dense_network(arc
     assert worst['sparse'] < max(20*worst['dense'], 1e-5), worst
 
 
+def test_compilation_is_said_and_is_no_part_of_the_seconds(whole, monkeypatch):
+    "A kernel is compiled in every step"
+    net, mask = network()
+    def step(self, *batch, usual=Sparse.step):
+        numba.njit(lambda x: x + 1)(1)
+        return usual(self, *batch)
+    monkeypatch.setattr(Sparse, 'step', step)
+    heard, began = [], time.perf_counter()
+    result = fit(net, whole, RECIPE, mask, heard.append)
+    wall = time.perf_counter() - began
+    compiling = [event for event in heard if event.doing == 'compiling']
+    assert len(compiling) >= 2*sum(event.doing == 'training' for event in heard) # before each compilation and after it
+    assert 'compiling kernels' in compiling[0].compile_text
+    assert 0 < heard[-1].compiled and result.seconds + heard[-1].compiled < wall
+
+
 def test_another_engine_goes_on_from_a_state_with_the_same_bits(whole):
     net, mask = network()
     x, y = to_input(whole.train.x[:50], whole.train.mean_std), whole.train.y[:50]
@@ -158,9 +177,10 @@ def test_a_network_that_cannot_be_traced_is_sparse_where_its_modules_can():
         def __init__(self):
             super().__init__()
             self.body, self.far = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU()), nn.Conv2d(4, 4, 3, dilation=2)
-            self.head = nn.Linear(4, 10)
+            self.head, self.stages = nn.Linear(4, 10), [self.body, self.far] # a list, which PyTorch knows nothing of
         def forward(self, x):
-            x = self.far(self.body(x)).mean((2, 3))
+            for stage in self.stages: x = stage(x)
+            x = x.mean((2, 3))
             return self.head(x if x.sum() > 0 else -x)
     net = Undecided()
     mask = {n: torch.rand(p.shape) < .4 for n, p in net.named_parameters() if p.ndim > 1}
@@ -168,8 +188,11 @@ def test_a_network_that_cannot_be_traced_is_sparse_where_its_modules_can():
     traced = trace(net, mask, SHAPE)
     assert [layer.name for layer in traced.layers if not layer.reason] == ['body.0.weight'] # the head is one call, which has no graph
     assert "its dilation is (2, 2)" in [layer.reason for layer in traced.layers]
-    model, x = SparseNet(net, mask, traced), torch.randn(5, *SHAPE)
+    model, x = SparseNet(net, mask, traced).train(), torch.randn(5, *SHAPE)
     assert distance(model(x), net(x)) < 1e-6
+    model(x).sum().backward()
+    assert model.sparse['body.0.weight'].values.grad is not None and net.body[0].weight.grad is None
+    assert net.far.weight.grad is not None and int(net.body[1].num_batches_tracked) == 3
 
 
 def test_what_a_network_shares_or_calls_twice_stays_dense():
@@ -194,7 +217,7 @@ def test_the_rule_is_one_of_shapes_and_densities():
         layers = [layer if layer.reason else replace(layer, density=1 - sparsity) for layer in traced]
         choice = choose(layers, 10**7)
         assert choice.dense.keys() | {*choice.names} == {layer.name for layer in layers}
-        assert str(choose(layers, 100)) == 'dense'
+        assert str(choose(layers, 100)).startswith('dense: ')
         counts.append(len(choice.names))
     assert counts == sorted(counts) and counts[0] == 0 and counts[-1] >= 19
     assert len(all_sparse(layers).names) == 20
@@ -202,11 +225,83 @@ def test_the_rule_is_one_of_shapes_and_densities():
     assert costs(small)[0] < 2*costs(small)[1] and costs(large)[0] > 2*costs(large)[1], 'a linear layer must be large'
 
 
+def test_the_rule_knows_that_a_thread_computes_whole_blocks_of_16_images():
+    net, mask = network('conv3', .9, (1, 28, 28))
+    layers = trace(net, mask, (1, 28, 28)).layers
+    def is_sparse(*batch_and_threads): return bool(choose(layers, 10**9, *batch_and_threads).names)
+    assert [is_sparse(n, 2) for n in (4, 8, 64, 256)] == [False, False, True, True]
+    assert is_sparse(16, 1) and not is_sparse(16, 16)
+    assert choose(layers, 10**9, 256, 2) == choose(layers, 10**9)
+
+
+class Tokens(nn.Module):
+    "A linear layer on the pixels of a convolution; a transposed convolution and an LSTM"
+    def __init__(self):
+        super().__init__()
+        self.conv, self.mix, self.up, self.head = nn.Conv2d(1, 8, 3), nn.Linear(8, 8), nn.ConvTranspose2d(8, 8, 3), nn.Linear(8, 10)
+        self.lstm = nn.LSTM(8, 8, batch_first=True)
+    def forward(self, x): return self.head(self.lstm(self.mix(self.up(self.conv(x)).flatten(2).transpose(1, 2)))[0].mean(1))
+
+
+def test_every_pruned_layer_is_counted_and_named():
+    "A layer on tokens is no obstacle to `auto` or an answer, and no share is said where multiply-adds are not known"
+    net = Tokens().eval()
+    mask = {n: torch.rand(p.shape) < .4 for n, p in net.named_parameters() if p.ndim > 1 and 'head' not in n}
+    apply_(net, mask)
+    traced = trace(net, mask, SHAPE).layers
+    layers = traced + other_layers(net, mask, traced)
+    reasons = {layer.name: layer.reason for layer in layers}
+    assert reasons.keys() == {*mask, 'head.weight'} and reasons['conv.weight'] == '' and reasons['mix.weight'] == 'its input has 3 dimensions'
+    assert reasons['up.weight'] == 'it is of type ConvTranspose2d' and reasons['lstm.weight_hh_l0'] == 'it is of type LSTM'
+    assert str(all_sparse(layers)).startswith('sparse: 1 of 6 layers; dense: ')
+    choose(layers, 10**7)
+    assert 'up.weight (it is of type ConvTranspose2d), 2 layers (it is of type LSTM)' in engine_of(net, RECIPE, mask, SHAPE, 100).about
+    x = torch.randn(3, *SHAPE)
+    with torch.no_grad(): assert distance(sparse_network(net, mask, SHAPE)(x), net(x)) < 1e-5
+
+
+def test_what_is_dense_has_its_reason(whole):
+    net, mask = network('conv3')
+    for change, why in (dict(engine='auto'), 'the training is too short'), (dict(engine='auto', batch_size=1, end_iter=10**9), 'it is faster dense'):
+        assert re.fullmatch(rf'dense: 3 layers \({why}\), head.weight \(it is not pruned\)', engine_of(net, replace(RECIPE, **change), mask, SHAPE, 100).about)
+    padded = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode='reflect'))
+    assert trace(padded, {'0.weight': padded[0].weight > 0}, SHAPE).layers[0].reason == 'its padding is of mode reflect'
+
+
+@pytest.mark.parametrize('trained', (True, False))
+def test_numbers_are_float32_whatever_is_the_default(trained):
+    net, mask = network('conv3')
+    model = SparseNet(net, mask, trace(net, mask, SHAPE)) if trained else sparse_network(net.eval(), mask, SHAPE)
+    x = torch.randn(3, *SHAPE)
+    before = model(x).detach()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert torch.allclose(model(x), before, atol=1e-5)
+        assert trace(net, mask, SHAPE).layers[0].reason == ''
+    finally: torch.set_default_dtype(torch.float32)
+    with pytest.raises(ValueError, match='not with torch'): model(x.double())
+
+
+def test_a_layer_without_groups_is_made_without_random_numbers():
+    conv = nn.Conv2d(4, 4, 3, groups=4)
+    before = torch.get_rng_state()
+    ungrouped(conv, torch.ones_like(conv.weight, dtype=torch.bool))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_numba_that_cannot_be_imported_is_an_obstacle(monkeypatch):
+    def fails(name): raise RuntimeError('cannot cache function\nno locator available')
+    monkeypatch.setattr(colt.engines.engine_rule, 'import_module', fails)
+    assert numba_obstacle.__wrapped__() == 'needs numba, which fails here: cannot cache function'
+
+
 def test_without_numba_auto_is_dense_and_sparse_is_an_error(monkeypatch, whole):
-    monkeypatch.setattr(colt.engines.sparse, 'find_spec', lambda name: None)
+    monkeypatch.setattr(colt.engines.engine_rule, 'find_spec', lambda name: None)
+    monkeypatch.setattr(colt.engines.sparse, 'numba_obstacle', numba_obstacle.__wrapped__)
     with pytest.warns(UserWarning, match=r'engine auto is dense here: .*pip install numba'):
         assert settled(replace(RECIPE, engine='auto')) == replace(RECIPE, engine='dense')
-    with pytest.raises(SettingError, match=r"engine sparse: it needs numba, .*pip install numba"): fit(*network()[:1], whole, RECIPE, network()[1])
+    for word in ('sparse', 'auto'): # a run that was planned with Numba has one engine to its end
+        with pytest.raises(SettingError, match=rf"engine {word}: it needs numba, .*pip install numba"): fit(*network()[:1], whole, replace(RECIPE, engine=word), network()[1])
     with pytest.raises(SettingError, match='pip install numba'): plan(RECIPE)
 
 
@@ -228,6 +323,8 @@ def test_the_command_trains_sparse_and_says_so(prune, tmp_path):
     lines = [json.loads(line) for line in (tmp_path/'runs/a/cycles.jsonl').read_text().splitlines()]
     assert [part.get('engine', 'dense').split(':')[0] for line in lines for part in line['parts']] == ['dense'] + ['sparse']*(len(lines) - 1)
     assert json.loads((tmp_path/'runs/a/recipe.json').read_text())['recipe']['engine'] == 'sparse'
+    done = prune(f'{flags} --engine auto'.replace('--name a', '--name b'))
+    assert re.search(r'^engine +dense: \d layers \(the training is too short\), .*head.weight \(it is not pruned\)$', done.stdout, re.M), done
 
 
 def test_a_folded_network_answers_like_the_trained_one(whole):

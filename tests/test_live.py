@@ -12,13 +12,12 @@ from torch import nn
 
 from colt.compare import interval
 from colt.data import generator, load
-from colt.data.seeds import seeded
+from colt.data.seeds import batches, seeded
 from colt.mask import apply_, full_mask, prune
 from colt.models import Body, Net, init_
 from colt.overlap import agreement, overlap
 from colt.partition import by_class
 from colt.rewind import rewind_, snapshot
-from colt.train import batches
 
 sys.path.insert(0, str(TOP/'tools/site'))
 import live_page

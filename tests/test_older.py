@@ -8,10 +8,15 @@ import pytest
 import torch
 
 from colt.cli import colt_compare, colt_prune, colt_transfer
+from colt.data import load
+from colt.files import pack_tensors
 from colt.models import create
 from colt.recipe import Recipe
 from colt.records import RunFolder, ending_of
+from colt.resume import transfer_recipe
+from colt.runs import create_run, resume_run
 from colt.ticket import Ticket
+from colt.transfers import plan_transfer
 
 OLDER = Path(__file__).with_name('older')/'run-0.1.0'
 NAMES = {
@@ -90,3 +95,49 @@ def test_it_is_compared_and_matched_and_its_tickets_are_transferred(old, capsys)
     assert colt_transfer('--from old --cycle 2 --part2 A --end_iter 1 --name moved'.split()) == 0
     moved, = RunFolder('runs/moved').records()
     assert moved.cycle == 2 and moved.sparsity == old.records()[2].sparsity
+
+
+WRONG = [ # path in recipe.json, or in the first line of cycles.jsonl; and a value that no version writes
+    ('recipe.json', ['data'], {}), ('recipe.json', ['data', 'classes'], 5), ('recipe.json', ['data', 'shape'], 5),
+    ('recipe.json', ['data', 'shape'], [1, 0, 8]), ('recipe.json', ['data', 'test_images'], 'x'), ('recipe.json', ['start'], {'x': 1}),
+    ('recipe.json', ['transfer'], {'cycles': 1}), ('recipe.json', ['network'], {'class': 1}), ('recipe.json', ['recipe', 'dataset'], {}),
+    ('recipe.json', ['recipe', 'arch'], None), ('recipe.json', ['recipe', 'match'], 5), ('cycles.jsonl', ['parts'], []),
+    ('cycles.jsonl', ['parts', 0, 'samples'], 0), ('cycles.jsonl', ['agreement', 'layers'], {}),
+    ('cycles.jsonl', ['controls'], {'=1+1': {'valid_accuracy': 1, 'test_accuracy': 1}})]
+
+
+@pytest.mark.parametrize('file, keys, value', WRONG)
+def test_a_wrong_value_is_a_damaged_file(old, capsys, file, keys, value):
+    text, end, rest = (old.path/file).read_text().partition('\n' if file == 'cycles.jsonl' else '\0')
+    found = about = json.loads(text)
+    for key in keys[:-1]: found = found[key]
+    found[keys[-1]] = value
+    (old.path/file).write_text(json.dumps(about) + end + rest)
+    assert colt_compare(['old']) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"colt-compare: 'runs/old/{file}' is damaged" in said or f"colt-compare: 'old/{file}' is damaged" in said
+
+
+def test_a_run_that_follows_itself_is_compared(old, capsys):
+    about = json.loads((old.path/'recipe.json').read_text())
+    about['recipe'] |= dict(partition=1, overlap='all', match='old')
+    (old.path/'recipe.json').write_text(json.dumps(about))
+    assert colt_compare(['old']) == 0 and 'IMP matched' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('changed', ['recipe', 'init'])
+def test_a_transfer_notices_another_run_in_the_place_of_its_source(old, changed):
+    which = dict(part2='5-9', data=load('digits'))
+    recipe = transfer_recipe(old.recipe, 'digits', {})
+    transfer = create_run(plan_transfer(old, recipe, **which), 'runs/moved', 1)
+    resume_run(plan_transfer(old, recipe, **which), transfer.path)
+    about = json.loads((old.path/'recipe.json').read_text())
+    if changed == 'recipe': about['recipe']['conv_prune_ratio'] = .6
+    else:
+        about['init'] = None
+        weights = {name: v + 1 for name, v in old.init().items()}
+        (old.path/'init.safetensors').write_bytes(pack_tensors(weights))
+    (old.path/'recipe.json').write_text(json.dumps(about))
+    (old.path/'cycles.jsonl').touch()
+    with pytest.raises(ValueError, match={'recipe': 'a transfer of other tickets', 'init': 'is not the θ0'}[changed]):
+        resume_run(plan_transfer(RunFolder(old.path), transfer.recipe, **which), transfer.path)

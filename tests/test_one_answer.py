@@ -1,6 +1,7 @@
 "Whether a run goes on, and if not why: `cycles` decides, and lab, figures and command say the same of every cycle"
 import json
 import re
+import shlex
 import shutil
 import socket
 from functools import cache
@@ -16,6 +17,7 @@ from colt.files import seal
 from colt.panel import Lab
 from colt.panel.session import Session
 from colt.plot import budget, cycle_figure, in_danger, run_figure
+from colt.plot.again import notices_of
 from colt.plans import plan
 from colt.records import RunFolder, ending_of
 from colt.runs import execute, create_run
@@ -103,6 +105,9 @@ def titles(figure): return ' '.join(a.text for a in figure.layout.annotations)
 def files(run): return {p: p.read_bytes() for p in run.path.rglob('*') if p.is_file()}
 
 
+def to_come(lab): return re.findall('<td>([^<]*)</td>', lab.console.costs.value.split('still to come')[1])[0]
+
+
 def lab_says(run, what, layers):
     "The buttons and words of the lab, and its figure"
     lab = Lab(run.path)
@@ -112,8 +117,7 @@ def lab_says(run, what, layers):
     assert ('The run can not continue: ' in notice) == (what in ('collapse', 'off path'))
     assert all(n in notice for n in layers)
     assert ('keep no weight of' in titles(lab.live.figure)) == bool(layers)
-    left = re.findall('<td>([^<]*)</td>', lab.console.costs.value.split('still to come')[1])[0]
-    assert (left == '0') == (not on)
+    assert (to_come(lab) == '0') == (not on)
 
 
 def session_says(run, what, layers):
@@ -139,6 +143,9 @@ def figures_say(run, match, what, kept, layers):
     left = budget(records, run.recipe, match)['cycles'][1]
     assert (left == 0) == (what != 'goes on')
     if match and what == 'goes on' and run.recipe.sparsity is None: assert left == len(match) - len(records)
+    texts = [notice.text for notice in notices_of(run, records)]
+    assert any(text.startswith('Not finished') for text in texts) == (what == 'goes on')
+    assert any('Pruning could not go on' in text for text in texts) == (what in ('collapse', 'off path'))
 
 
 def command_says(run, words, n, what, layers, capsys):
@@ -237,12 +244,56 @@ def test_a_dry_run_tells_where_a_transfer_stands(out, capsys):
     moved = RunFolder(out/'moved')
     lines = (moved.path/'cycles.jsonl').read_text().splitlines(keepends=True)
     assert f'would write nothing: {out}/moved is finished: {len(lines)} of {len(lines)} tickets are trained' in dry()[1]
+    def lab_says_left(n):
+        lab = Lab(moved.path)
+        return to_come(lab) == str(n) and ('colt-transfer --resume' in lab.console.notice.value) == (n > 0)
+    assert lab_says_left(0)
     (moved.path/'cycles.jsonl').write_text(lines[0])
+    assert lab_says_left(len(lines) - 1)
     before = files(moved)
     assert f'would write nothing: {out}/moved has 1 of {len(lines)} tickets trained' in dry()[1]
     assert f'would resume {out}/moved at the ticket of cycle 1' in dry('--resume', line=place)[1]
     assert [dry('--part2', 'A')[0], dry('--part2', 'Z')[0], dry('--resume', '--part2', 'A', line=place)[0]] == [0, 2, 2]
     assert files(moved) == before
+
+
+@pytest.mark.parametrize('name', ['target', 'rate', 'rounds', 'matched', 'shot'])
+def test_a_second_call_and_the_lab_offer_the_way_further_that_the_first_call_offered(name, out, tmp_path, monkeypatch, capsys):
+    def said(words):
+        assert colt_prune([*words, '--out', str(tmp_path)]) == 0
+        return ' '.join(capsys.readouterr().out.split())
+    def offered(text): return re.search(r'continue with (colt-prune .* --sparsity [\d.]+)', text)
+    place, asked = ['--name', name], {'target': '--sparsity 0.6', 'shot': '--sparsity 0.6 --one_shot', 'rounds': '--sparsity 0.95 --max_cycles 1'}
+    if name == 'matched': shutil.copytree(out/'target', tmp_path/'target')
+    line = RUNS['matched'] if name == 'matched' else f'{SHARED} --conv_prune_ratio 0.4 {asked.get(name) or RUNS[name]}'
+    first, again = offered(said([*line.split(), *place])), offered(said(['--resume', *place]))
+    lab = Lab(tmp_path/name)
+    monkeypatch.setattr(lab, 'play', lambda: None)
+    assert (first is None, again is None, lab.console.go_further.disabled) == (name == 'matched',)*3
+    if name == 'matched': return
+    words = shlex.split(again[1])
+    sparsity = float(words[-1])
+    assert f'would resume {tmp_path}/{name}' in said(['--resume', *place, '--sparsity', words[-1], '--dry_run'])
+    assert sparsity >= (lab.recipe.sparsity or 0) and 'Go further continues' in lab.console.notice.value
+    lab.go_further()
+    ends = lab.recipe.sparsity, lab.recipe.final_prune_rate, lab.recipe.max_cycles
+    assert ends == (sparsity, None, None) and not lab.console.step.disabled
+
+
+def test_a_dry_run_of_several_seeds_names_another_run_and_a_folder_that_is_taken(out, tmp_path, capsys):
+    shutil.copytree(out/'target', tmp_path/'many-0')
+    line = f'{SHARED} {RUNS["target"]} --seeds 0-1 --name many --lr 0.5 --out {tmp_path}'.split()
+    assert colt_prune([*line, '--dry_run']) == 0
+    text = ' '.join(capsys.readouterr().out.split())
+    assert f'seed 0: would train nothing: {tmp_path}/many-0 is another run: lr is 0.5 and was 0.1' in text
+    assert f'seed 1: would write {tmp_path}/many-1' in text
+    assert colt_prune(line) == 2 and not (tmp_path/'many-1').exists()
+    assert 'is another run' in capsys.readouterr().err
+    (tmp_path/'many-1').mkdir()
+    (tmp_path/'many-1/mine.txt').write_text('mine')
+    for one in line, [*flags('target'), '--name', 'many-1', '--out', str(tmp_path)]:
+        assert colt_prune([*one, '--dry_run']) == 2
+        assert 'is not empty' in capsys.readouterr().err
 
 
 MISTAKES = ('--sparsity 0.9999999', '--partition 11', '--output_class 7', '--lr 0', '--match nothing', '--out file',

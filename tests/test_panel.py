@@ -515,10 +515,11 @@ def test_an_interrupted_wait_holds_the_worker(interruptible):
     program = '''
 import os, signal, threading, time
 from colt.panel.worker import Worker
+from colt.results import Progress
 def work(report):
     while True:
         time.sleep(.01)
-        report(None)
+        report(Progress('0-4', 0, 1, 1, 1, 1, .5))
         if False: yield
 worker = Worker(work)
 worker.start()
@@ -538,11 +539,12 @@ def test_python_ends_after_the_thread_of_a_worker():
     program = '''
 import time
 from colt.panel.worker import Worker
+from colt.results import Progress
 def work(report):
     try:
         while True:
             time.sleep(.01)
-            report(None)
+            report(Progress('0-4', 0, 1, 1, 1, 1, .5))
             if False: yield
     finally: print('unwound')
 Worker(work).start()

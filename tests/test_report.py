@@ -252,7 +252,7 @@ def hostile(run, path):
         del row['digest']
         for part in row['parts']: part['name'] += HOSTILE
         for key in ('layers', 'votes', 'kept'): row[key] = {name + HOSTILE: value for name, value in row[key].items()}
-        row['controls'] = {name + HOSTILE: value for name, value in row['controls'].items()}
+        for key in ('layers', 'chances'): row['agreement'][key] = {name + HOSTILE: value for name, value in row['agreement'][key].items()}
         rows.append(json.dumps(seal(row)) + '\n')
     (path/'cycles.jsonl').write_text(''.join(rows))
     return RunFolder(path)

@@ -3,6 +3,7 @@ import copy
 import math
 import subprocess
 import sys
+from functools import partial
 from itertools import product
 
 import plain_layers
@@ -164,7 +165,7 @@ def test_padded_lanes_stay_zero(arch, small_tiles):
     for module in model.modules():
         if isinstance(module, SparseLayer | OnBlocks): module.register_forward_hook(follow)
     x, y = torch.randn(20, *shape), torch.randint(10, (20,))
-    nn.functional.cross_entropy(model(x), y).backward()
+    F.cross_entropy(model(x), y).backward()
     model.eval()(x)
     assert len(clean) > 10 and all(clean)
 
@@ -284,9 +285,9 @@ def normed_head():
     return net
 
 
-DO_MORE = {f'{register} of {path or "all"}': lambda path=path, register=register: hooked(path, register)
+DO_MORE = {f'{register} of {path or "all"}': partial(hooked, path, register)
            for path, register in (('', 'forward_pre'), ('', 'forward'), ('norm', 'forward'), ('relu', 'forward_pre'), ('norm', 'full_backward'), ('conv', 'full_backward_pre'))}
-DO_MORE |= {f.__name__: lambda f=f: Does(f) for f in (adds_in_place, changes_in_place, sets_a_mode, uses_again, replaces_a_buffer, changes_a_buffer, reads_a_buffer, counts, draws, without_gradients, reads_weights,
+DO_MORE |= {f.__name__: partial(Does, f) for f in (adds_in_place, changes_in_place, sets_a_mode, uses_again, replaces_a_buffer, changes_a_buffer, reads_a_buffer, counts, draws, without_gradients, reads_weights,
                                                      changes_a_number, calls_a_module_before_and_after, takes_a_slice)}
 DO_MORE |= {'a weight with a hook': hooked_weight, 'frozen statistics': lambda: Frozen(usual), 'a norm of the head': normed_head}
 
@@ -311,7 +312,7 @@ def test_a_network_that_does_more_than_its_layers_does_all_of_it(name, small_til
             for n, layer in model.sparse.items(): gradients[n] = plain_layers.scattered(layer.values.grad, mask[n])
         if 'conv.weight' in gradients: gradients['conv.weight'] = gradients['conv.weight']*mask['conv.weight']
         found.append(gradients | dict(ours.named_buffers()) | {'passes': torch.tensor(ours.passes), 'output': model.eval()(x).detach()})
-    found[0].pop('conv.bias', None), found[1].pop('conv.bias', None) # before BatchNorm, dense code gives rounding errors
+    for each in found: each.pop('conv.bias', None) # before BatchNorm, dense code gives rounding errors
     assert found[0].keys() == found[1].keys()
     for n, v in found[0].items(): assert torch.allclose(v, found[1][n], rtol=1e-3, atol=1e-3*max(1, float(v.abs().max()))), n
 

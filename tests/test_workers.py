@@ -1,6 +1,8 @@
 "Trainings side by side: the same bits as in turn, whichever process dies"
+import os
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from importlib.util import find_spec
@@ -10,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 import sets
-from conftest import COMMAND, need
+from conftest import COMMAND, TOP, need
 from falling import digest, fall_once, trained, workers, workers_of
 from PIL import Image
 from test_notebooks import FRESH, server
@@ -76,7 +78,7 @@ def make_net(outputs): return nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Li
 
 
 def test_a_network_in_a_file_and_pictures_in_a_folder_travel_by_their_place(side_by_side, tmp_path):
-    for i in range(60):
+    for i in range(210):                                                 # so many that processes would decode them, which a worker may not start
         folder = tmp_path/'pictures'/'abc'[i % 3]
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(sets.blob(np.random.default_rng(i), i % 3, 3, 8, 8)).save(folder/f'{i}.png')
@@ -86,6 +88,25 @@ def test_a_network_in_a_file_and_pictures_in_a_folder_travel_by_their_place(side
     alone, both = (trained(recipe, tmp_path/name, mine, train) for name, train in (('alone', None), ('both', side_by_side)))
     assert digest(alone) == digest(both)
     assert alone.records()[-1].controls and alone.records()[-1].sparsity > .3
+
+
+SPAWNED = """if __name__ == '__main__':
+    from colt.workers import _Process
+    process = _Process()
+    print(process.receive())
+    process.pipe.close()
+    process.process.join()
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason='an older Python always looks into the current folder')
+def test_a_worker_begins_without_the_files_of_the_current_folder(tmp_path):
+    (tmp_path/'program').mkdir()
+    (tmp_path/'program/script.py').write_text(SPAWNED)
+    (tmp_path/'socket.py').write_text("raise SystemExit('a file of the current folder was run')")
+    done = subprocess.run([sys.executable, 'program/script.py'], cwd=tmp_path, env=os.environ | {'PYTHONPATH': str(TOP)},
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ('ready\n', '')
 
 
 def test_a_network_in_memory_is_trained_in_turn(few_images, side_by_side, tmp_path):

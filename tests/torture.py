@@ -369,7 +369,7 @@ def mutations(n, seed=0, reference=None):
             judge(f'a ticket, {region(path, honest, data)}', notice)
         folder = Path(top)/'run'
         shutil.copytree(source, folder)
-        files = sorted(p for p in folder.rglob('*') if p.suffix in ('.safetensors', '.json', '.jsonl'))
+        files = files_of(folder)
         expected = looked_at(RunFolder(folder))
         for i in range(n):
             f = files[i % len(files)]
@@ -465,8 +465,7 @@ def lose(name, group, way, further, reference):
         for f in group: WAYS[way](folder/f.relative_to(top), another(f, group))
         text, ended = go_on(folder, further)
         before, after = kept(top), kept(folder)
-        changed = [f for f in before if after.get(f) != before[f]]
-        changed = sorted({f.partition(',')[0] for f in changed}) # of the lines, their file
+        changed = sorted({f.partition(',')[0] for f in before if after.get(f) != before[f]}) # of the lines, their file
         damaged = [f.relative_to(top).as_posix() for f in group]
         where = f'{name}, {way}, {further=}, {damaged}: {text}'
         if ended: assert any(f in text for f in damaged), f'an error names no file: {where}'

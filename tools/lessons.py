@@ -36,4 +36,4 @@ if __name__ == '__main__':
     paths = [Path(a) for a in sys.argv[1:] if a != '--check']
     if '--check' not in sys.argv[1:]:
         for path in paths: run(path)
-    elif old := [str(p) for p in paths if stale(p)]: sys.exit(f"not what was run: {', '.join(old)}; run make lessons")
+    elif old := [str(p) for p in paths if stale(p)]: sys.exit(f"not what was run: {', '.join(old)}; run make notebooks")

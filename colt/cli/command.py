@@ -9,7 +9,7 @@ __all__ = ['command_parser', 'Flag', 'yes_or_no', 'add_flags', 'printable', 'Ter
 # %% ../../nbs/api/26a_command.ipynb #16a00004
 import argparse, errno, os, shlex, shutil, signal, sys, threading, warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -113,7 +113,7 @@ class Terminal:
         line = printable(' '.join(str(error).split()))
         encoding = getattr(sys.stderr, 'encoding', None) or 'utf-8'
         line = line.encode(encoding, 'backslashreplace').decode(encoding)
-        print(f'{self.prog}: {line}', file=sys.stderr)
+        with suppress(OSError): print(f'{self.prog}: {line}', file=sys.stderr) # nobody may be there to read it
 
     def end(self,
         what:object, # an error, or words
@@ -129,10 +129,18 @@ class Ended(BaseException):
     def __init__(self, number): self.number = number
 
 # %% ../../nbs/api/26a_command.ipynb #1d214187
+def _leave(fd):
+    "Write to nowhere what was for a terminal, if it is closed: each write to it would be an error"
+    if os.isatty(fd): return
+    with open(os.devnull, 'w') as nowhere: os.dup2(nowhere.fileno(), fd)
+
 @contextmanager
 def _signals_as_exceptions() -> Iterator[None]:
     "SIGINT, SIGTERM and SIGHUP raise, unless they are ignored, so that a training saves its state"
-    def end(number, frame): raise Ended(number)
+    terminals = [fd for fd in (1, 2) if os.isatty(fd)]
+    def end(number, frame):
+        for fd in terminals: _leave(fd)
+        raise Ended(number)
     handlers = {'SIGINT': signal.default_int_handler, 'SIGTERM': end, 'SIGHUP': end}
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():

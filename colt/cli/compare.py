@@ -12,8 +12,8 @@ from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
 
-from .command import Flag, add_flags, check_folder, command_parser, run_command
-from .training import check_data, write_report
+from .command import Flag, add_flags, check_folder, command_parser, printable, run_command
+from .training import check_data, renew_report
 from ..compare import LEVELS, differences, group_replicates, missing, format_missing, save_csv, table, told
 from ..data import DATASETS
 from ..models import ARCHITECTURES
@@ -119,15 +119,20 @@ def _found(record):
     return f'{percent(record.sparsity)} sparse, test accuracy {percent(record.ticket.test_accuracy)}'
 
 # %% ../../nbs/api/26e_compare.ipynb #f52c7665
+def _renew_report(run):
+    "Write the report of a run anew if it has one that is older than its records"
+    if (run.path/'report.html').exists(): renew_report(run)
+
 def _fill_run(terminal, run, cycles, data, report):
     "Train these tickets of a run"
     terminal.hint = 'what was trained is kept: the same command continues'
     p = _reopen(run, data)
-    name = run.path.name
+    name = printable(run.path.name)
     def report_named(event): report(replace(event, partition=f'{event.partition} of {name}'))
-    for n in cycles:
-        terminal.console.print(f'  {name}, cycle {n}: {_found(evaluate_ticket(p, run, n, report_named))}')
-    if (run.path/'report.html').exists(): write_report(run)
+    try:
+        for n in cycles:
+            terminal.console.print(f'  {name}, cycle {n}: {_found(evaluate_ticket(p, run, n, report_named))}')
+    finally: _renew_report(run)
 
 # %% ../../nbs/api/26e_compare.ipynb #b266fb6b
 def _fill(terminal, args, lacking):
@@ -193,6 +198,8 @@ def _compare(terminal, args):
     folder = _comparison_folder(args)
     if args.fill:
         _fill(terminal, args, missing(groups, levels))
+        if not args.dry_run:
+            for run in runs: _renew_report(run) # a process may have been killed before it did
         groups = group_replicates(runs)
     if args.dry_run: return say(f'would write compare.html and compare.csv in {folder}')
     _show(say, groups, levels)

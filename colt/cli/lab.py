@@ -81,9 +81,11 @@ def _write_new(file, content):
                          'name another folder') from None
 
 # %% ../../nbs/api/26f_lab.ipynb #7bfa0c92
+_MODULE = '-Pm' if sys.version_info >= (3, 11) else '-m' # P: without files of the current folder
+
 def _voila(folder, port):
     "The command that starts Voila"
-    return [sys.executable, '-m', 'voila', str(folder/'lab.ipynb'),
+    return [sys.executable, _MODULE, 'voila', str(folder/'lab.ipynb'),
             f"--Voila.config_file_paths={_in_package('voila.json').parent}",
             f'--Voila.port={port}', '--Voila.port_retries=0', '--Voila.open_browser=False']
 
@@ -91,7 +93,7 @@ def _voila(folder, port):
 def _jupyterlab(folder, port, browser):
     "The command that starts JupyterLab"
     is_root = hasattr(os, 'geteuid') and os.geteuid() == 0
-    return [sys.executable, '-m', 'jupyterlab', f'--ServerApp.root_dir={folder}',
+    return [sys.executable, _MODULE, 'jupyterlab', f'--ServerApp.root_dir={folder}',
             '--LabApp.default_url=/lab/tree/tour.ipynb', '--ServerApp.ip=127.0.0.1',
             f'--ServerApp.port={port}', '--ServerApp.port_retries=0',
             f'--ServerApp.open_browser={browser}', '--LabApp.news_url=None',

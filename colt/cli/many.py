@@ -19,14 +19,14 @@ import torch
 from rich.console import Console
 
 from .command import Flag, Terminal
-from .training import next_step, write_report
+from .training import next_step, renew_report, write_report
 from ..cycle import Collapse
 from ..data.image_files import processors_here
 from ..executors import Executor, cluster, processes
 from ..plans import Origin, Plan, plan_at, threads_for
 from ..progress import bytes_written, progress_bar
 from ..recipe import Recipe
-from ..recording import whole_records
+from ..recording import lost_files, whole_records
 from ..records import RunFolder, ending_of
 from ..resume import Layers, run_standing
 from ..results import Report
@@ -149,9 +149,10 @@ def outlay(
     steps = runs*(recipe.end_iter - recipe.start_iter)*images/recipe.batch_size
     trainings = runs*(cycles*len(p.partitions) + tickets)
     slots = ceil(trainings/n)*n/trainings # in the last round, some workers have nothing to do
-    time_needed = duration(slots*steps*_step_seconds(p, threads)/n, digits=0)
+    seconds = slots*steps*_step_seconds(p, threads)/n
+    time_needed = f'about {duration(seconds, digits=0)}' if seconds >= 1 else 'less than a second'
     return (f'at most {trainings:,} trainings{each}, {n} at the same time, '
-            f'threads of each: {threads}; about {time_needed}')
+            f'threads of each: {threads}; {time_needed}')
 
 # %% ../../nbs/api/26c_many.ipynb #26cc0023
 def share_out(
@@ -196,9 +197,7 @@ class RunJob:
     def plan(self) -> Plan: return plan_at(self.recipe, self.origin, self.match)
 
     def standing(self):
-        "How far the run is, or None; raise `ValueError` if the folder has another one"
-        if not self.folder.exists(): return None
-        check_same(self.folder, self.recipe)
+        "How far the run is, or which other run is in its folder; None if there is none"
         return run_standing(self.folder, whole_records(self.folder), self.recipe, self.match)
 
 # %% ../../nbs/api/26c_many.ipynb #26ccc001
@@ -222,6 +221,7 @@ def run_job(
     else: folder = create_run(p, job.path, job.threads)
     run = execute(p, folder, named, train=train)
     for _ in _cycles_of(job, run): write_report(folder)
+    renew_report(folder) # the last ticket may have been trained again
     return job.standing().state
 
 # %% ../../nbs/api/26c_many.ipynb #26ccc003
@@ -258,6 +258,11 @@ def seed_jobs(
     return jobs
 
 # %% ../../nbs/api/26c_many.ipynb #26cc0017
+def _has_losses(job):
+    "Whether a file of the last cycle is lost"
+    records = whole_records(job.folder)
+    return bool(records and lost_files(job.folder, records[-1]))
+
 def run_seeds(
     terminal:Terminal,
     args:Namespace, # with `seeds`, `workers` and `threads`
@@ -265,10 +270,15 @@ def run_seeds(
 ):
     "Do what is not finished, and compare all; raise `ValueError` if a folder has another run"
     from colt.compare import group_replicates, table, told # imports SciPy, which help does not need
+    for job in jobs:
+        if job.folder.exists(): check_same(job.folder, job.recipe)
     left = []
-    for job, standing in [(job, job.standing()) for job in jobs]:
-        if not standing or standing.next: left.append(job)
-        else: terminal.console.print(f'{job.title}: {job.path} {standing.state}')
+    for job in jobs:
+        standing = job.standing()
+        if not standing or standing.next or _has_losses(job): left.append(job)
+        else:
+            renew_report(job.folder)
+            terminal.console.print(f'{job.title}: {job.path} {standing.state}')
     if left: _run_left(terminal, args, left)
     terminal.console.print()
     terminal.console.print(told(table(group_replicates([job.folder for job in jobs]))))

@@ -28,11 +28,11 @@ from ..plans import Origin, check_plan, plan_at
 from ..progress import opening
 from ..recipe import Recipe, one_shot, usual_device
 from ..record import collapse_of, first_cells
-from ..resume import Layers, classes_and_shape, kept_run, matched, resumed
-from ..resume import run_standing, with_one_target
+from ..resume import Layers, classes_and_shape, higher_target, kept_run, matched
+from ..resume import resumed, run_standing, with_one_target
 from ..runs import execute
-from ..schedule import max_sparsity, outputs_of, preview
-from ..wording import percent
+from ..schedule import outputs_of, preview
+from ..wording import file_size, percent
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00007
 _WHAT = ('Find a lottery ticket by COLT, or by iterative magnitude pruning (IMP: --prune_type lth). '
@@ -203,37 +203,42 @@ def _row(record):
     return row
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00019
-def _speed(p, folder, last):
-    "Latency and throughput of the trained ticket, if it is sparse enough to be worth it"
+_MEASURING = 'measuring the speed of the ticket'
+
+def _speed(console, p, folder, last):
+    "Latency, throughput and sizes of the trained ticket, if it is sparse enough to be worth it"
     if 'models' not in last.files or last.sparsity <= .8: return {}
+    from colt.engines.layers import compilation # imports numba
     net = folder.model(last.cycle, normalise=False)
     mask = folder.ticket(last.cycle).mask
-    return measured_speed(net, mask, p.dataset.shape)
+    with console.status(_MEASURING) as line:
+        def tell(seconds): line.update(_MEASURING if seconds else f'{_MEASURING}: compiling kernels (once)')
+        with compilation(tell): speed = measured_speed(net, mask, p.dataset.shape)
+    ticket, dense = folder.file('tickets', last.cycle), folder.path/'init.safetensors'
+    sizes = (file_size(path.stat().st_size) for path in (ticket, dense))
+    return speed | {'on disk': '{}, the ticket; the dense network {}'.format(*sizes)}
 
 # %% ../../nbs/api/26c_prune.ipynb #d7622048
-def _further(args, p, name, last):
+def _further(args, p, name, records):
     "The command that takes the run further, or why none can; empty where nothing is left to do"
-    ending = collapse_of(last)
+    ending = collapse_of(records[-1])
     if ending: return f'nothing: {ending}'
-    if p.recipe.match or args.one_shot: return ''
-    target = round(1 - (1 - last.sparsity)/2, 4)
-    reach, _ = max_sparsity(p.prunable, p.recipe.rates)
-    if target >= reach: return ''
-    return resume_command('colt-prune', args, name, '--sparsity', str(target))
+    target = higher_target(records, p.recipe, p.match, p.prunable)
+    return resume_command('colt-prune', args, name, '--sparsity', str(target)) if target else ''
 
 # %% ../../nbs/api/26c_prune.ipynb #ad07ee94
-def _summary(args, p, folder, records):
+def _summary(console, args, p, folder, records):
     "Label -> text"
     last = records[-1]
     lines = {'ticket': str(folder.file('tickets', last.cycle))}
     if 'models' in last.files:
         lines['network'] = f"{folder.file('models', last.cycle)} (the ticket, trained)"
-    engine = last.partitions[0].engine
-    if engine != 'dense': lines['engine'] = engine
-    if engine.startswith('sparse'): lines |= _speed(p, folder, last)
+    engines = dict.fromkeys(partition.engine for partition in last.partitions)
+    if p.recipe.engine != 'dense': lines['engine'] = '; or '.join(engines)
+    if any(engine.startswith('sparse') for engine in engines): lines |= _speed(console, p, folder, last)
     lines['threads'] = f'{folder.threads}, stored with the run'
     lines['report'] = str(folder.path/'report.html')
-    further = _further(args, p, folder.path.name, last)
+    further = _further(args, p, folder.path.name, records)
     if further: lines['continue with'] = further
     return lines
 
@@ -268,7 +273,7 @@ def _run(terminal, args, p, folder, records, standing):
         train_all = partial(execute, train=train)
         run = execute_with_table(terminal, args, p, folder, records, _row, train_all)
     say('\n'.join(['', *card_lines(run), '']))
-    summary = _summary(args, p, run, records)
+    summary = _summary(terminal.console, args, p, run, records)
     for label, text in summary.items(): say(f'{label:<15}{text}')
 
 # %% ../../nbs/api/26c_prune.ipynb #cc7d11a5

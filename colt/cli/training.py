@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['default_words', 'add_settings', 'add_run_flags', 'asked_settings', 'check_flags', 'check_data', 'check_outputs',
-           'asked_folder', 'records_in', 'check_free', 'next_step', 'Table', 'write_report', 'execute_with_table',
-           'card_lines']
+           'asked_folder', 'records_in', 'check_free', 'next_step', 'Table', 'write_report', 'renew_report',
+           'execute_with_table', 'card_lines']
 
 # %% ../../nbs/api/26b_training.ipynb #16b00004
 import re
@@ -19,6 +19,7 @@ from fastcore.docments import docments
 from rich.console import Console
 
 from .command import Flag, Terminal, add_flags, check_folder, resume_command
+from ..cycle import Collapse
 from ..data import DATASETS, to_download
 from ..models import ARCHITECTURES
 from ..plans import Planned
@@ -27,8 +28,8 @@ from ..recipe import OPTIMIZERS, Recipe, is_here, usual_device
 from ..recording import whole_records
 from ..records import Record, RunFolder
 from ..resume import Standing, kept_run
-from ..runs import check_same, create_run, resume_run
-from ..wording import percent, shown
+from ..runs import check_empty, check_same, create_run, resume_run
+from ..wording import joined, percent, shown
 
 # %% ../../nbs/api/26b_training.ipynb #16b00008
 # settings that name an entry of a table
@@ -55,10 +56,6 @@ def default_words() -> dict[str, str]: # setting -> text
 # type of a setting -> what stands for its value in help
 _METAVARS = {bool: 'YES|NO', int: 'N', float: 'X', str: 'WORD'}
 
-def _listed(words):
-    *others, last = words
-    return f'{", ".join(others)} or {last}'
-
 def _flag(name): return 'arch_type' if name == 'arch' else name # as in the authors' code
 
 # %% ../../nbs/api/26b_training.ipynb #a0323115
@@ -73,7 +70,7 @@ def add_settings(
         if name not in defaults: continue
         kind = (get_args(field.type) or (field.type,))[0]
         what = comments[name]
-        if name in _TABLES: what += f': {_listed(_TABLES[name])}'
+        if name in _TABLES: what += ': ' + joined([*_TABLES[name]], 'or')
         text = f'{what} (default: {defaults[name]})'.replace('%', '%%')
         add_flags(group, [Flag(f'--{_flag(name)}', _METAVARS[kind], text, SUPPRESS)])
 
@@ -204,7 +201,7 @@ def next_step(
     dataset:str, # one of `colt.data.DATASETS`
     standing:Standing|None, # None if there is no run yet
 ) -> list[str]: # lines
-    "What would be done; raise `ValueError` if the folder can't be made"
+    "What would be done; raise `ValueError` if the folder can't be made, or has something else"
     if standing and not (args.resume and standing.next):
         verb = 'train' if args.resume else 'write'
         return [f'would {verb} nothing: {folder.path} {standing.state}', _ways(standing)]
@@ -214,6 +211,7 @@ def next_step(
     if standing:
         return [*lines, f'would resume {folder.path} at {standing.next}: it {standing.state}']
     check_folder(folder.path)
+    check_empty(folder.path)
     return [*lines, f'would write {folder.path}']
 
 # %% ../../nbs/api/26b_training.ipynb #16b00029
@@ -239,6 +237,25 @@ def write_report(
     from colt.plot import save_report # imports plotly, which help does not need
     save_report(folder)
 
+def renew_report(
+    folder:RunFolder,
+):
+    "Write the report of a run if it is missing, or no newer than the finished cycles"
+    report, cycles = folder.path/'report.html', folder.path/'cycles.jsonl'
+    if not cycles.exists(): return
+    is_new = report.exists() and report.stat().st_mtime_ns > cycles.stat().st_mtime_ns
+    if not is_new: write_report(folder)
+
+# %% ../../nbs/api/26b_training.ipynb #a313d2d3
+def _add_lines(table, row, records, new):
+    "Print a line for each finished cycle, then for each new one, which is added to them and yielded"
+    for record in records: table.add(row(record))
+    for record in new:
+        table.add(row(record))
+        before = [r for r in records if r.cycle < record.cycle] # the last one may be done again
+        records[:] = [*before, record]
+        yield record
+
 # %% ../../nbs/api/26b_training.ipynb #26bb0002
 _FINISHED = "the run in '{}' is finished"
 _KEY = ('valid: accuracy on validation images; test: accuracy on test images; '
@@ -260,14 +277,14 @@ def execute_with_table(
         if args.resume: run = resume_run(plan, folder.path, args.threads)
         else: run = create_run(plan, folder.path, args.threads)
         terminal.hint = f'resume with: {resume_command(terminal.prog, args, folder.path.name)}'
-        for record in records: table.add(row(record))
         is_finished = True
-        for record in work(plan, run, report):
-            is_finished = False
-            table.add(row(record))
-            before = [r for r in records if r.cycle < record.cycle] # the last one may be done again
-            records[:] = [*before, record]
-            write_report(run)
+        try:
+            for _ in _add_lines(table, row, records, work(plan, run, report)):
+                is_finished = False
+                write_report(run)
+        except Collapse: # perhaps a process was killed between the last cycle and its report
+            renew_report(run)
+            raise
     if is_finished:
         terminal.console.print(_FINISHED.format(run.path))
         write_report(run)

@@ -16,8 +16,8 @@ from ..partition import classes_of
 from ..recipe import Recipe
 from ..record import first_cells
 from ..records import RunFolder
-from ..resume import TRAINING, classes_and_shape, find_run, kept_run, resumed_transfer
-from ..resume import the_run_with, transfer_recipe, transfer_standing
+from ..resume import OF_OPTIMIZER, OF_TRANSFER, TRAINING, classes_and_shape, find_run, kept_run
+from ..resume import resumed_transfer, the_run_with, transfer_recipe, transfer_standing
 from ..transfer import network_for
 from ..transfers import check_transferable, choose_tickets, execute_transfer, plan_transfer
 from ..wording import count_of, percent, shown
@@ -47,12 +47,10 @@ _LEARNED = (
 
 # %% ../../nbs/api/26d_transfer.ipynb #26dd0002
 _AS_IN_RUN = 'as in the run'
-_OF_OPTIMIZER = 'lr', 'weight_decay'
-_DEFAULTS = { # setting -> what help says of its default
-    **dict.fromkeys(TRAINING, f'{_AS_IN_RUN}; for another data set, as in colt-prune'),
-    **dict.fromkeys(_OF_OPTIMIZER, f'{_AS_IN_RUN}; for another data set or optimizer, as in colt-prune'),
-    **dict.fromkeys(('seed', 'valid', 'skip_corrupt', 'precision', 'engine'), _AS_IN_RUN),
-    'controls': 'none'}
+_DEFAULTS = dict.fromkeys(OF_TRANSFER, _AS_IN_RUN) # setting -> what help says of its default
+_DEFAULTS |= dict.fromkeys(TRAINING, f'{_AS_IN_RUN}; for another data set, as in colt-prune')
+_DEFAULTS |= dict.fromkeys(OF_OPTIMIZER, f'{_AS_IN_RUN}; for another data set or optimizer, as in colt-prune')
+_DEFAULTS['controls'] = 'none'
 
 def transfer_parser() -> ArgumentParser:
     "All flags of `colt-transfer`"

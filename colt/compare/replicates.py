@@ -33,21 +33,27 @@ def _seed(run):
     return (source_of(run) or run).recipe.seed
 
 # %% ../../nbs/api/23b_replicates.ipynb #71a9dd9b
-def _settings(run):
-    "All settings of a run except its seed; those of another run are a dict"
+def _settings(run, before=()):
+    "All settings of a run except its seed; those of another run, unless it came `before`, are a dict"
+    before = *before, run.path.resolve()
     settings = dict(run.recipe.identity)
     match = settings.pop('match')
     del settings['seed']
-    leader = RunFolder(run.out/match)
-    settings['match'] = _settings(leader) if match and leader.exists() else match
-    return settings | _transfer_settings(run) if run.transfer else settings
+    leader = RunFolder(run.out/match) if match else None
+    settings['match'] = _nested(leader, before) or match
+    return settings | _transfer_settings(run, before) if run.transfer else settings
+
+def _nested(run, before):
+    "The settings of another run; None if it is missing, or came before: a folder may be renamed to what it follows"
+    is_new = run and run.exists() and run.path.resolve() not in before
+    return _settings(run, before) if is_new else None
 
 # %% ../../nbs/api/23b_replicates.ipynb #bcaccc82
-def _transfer_settings(run):
+def _transfer_settings(run, before):
     "What a transfer has besides its recipe"
     settings = {name: run.transfer[name] for name in ('part1', 'part2', 'adapt', 'from', 'cycles')}
-    source, own = source_of(run), run.recipe.seed
-    if source: settings['from'] = _settings(source)
+    own = run.recipe.seed
+    settings['from'] = _nested(source_of(run), before) or settings['from']
     cycles = settings['cycles']
     if cycles == [*range(len(cycles))]: settings['cycles'] = 'all'
     settings['seed'] = '' if own == _seed(run) else own

@@ -117,7 +117,7 @@ def _find(name, root):
     source = DATASETS[name]
     folder, archive = source.find(root), root/source.archive
     if folder or not source.places: return folder
-    if source.torchvision: download(source.torchvision, root)
+    if source.torchvision: download(source.torchvision, root, source.places[0])
     elif archive.is_file(): unpack(archive, root/source.places[0])
     else:
         raise ValueError(f"{name} is not under '{root}': {source.by_hand}, "

@@ -7,11 +7,12 @@ __all__ = ['ENDINGS', 'zoom_box', 'CorruptImage', 'ending_of', 'regular_size', '
            'to_device', 'drop_corrupt']
 
 # %% ../../nbs/api/00c_image_files.ipynb #bdd3e328
-import errno, os, stat, sys, warnings
+import errno, os, signal, stat, sys, warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
+from multiprocessing import current_process
 from pathlib import Path
 from typing import Any
 
@@ -193,19 +194,36 @@ class _Worker:
         except (ValueError, OSError) as e: return e
 
 # %% ../../nbs/api/00c_image_files.ipynb #4658e30e
+_TIME_TO_SAVE = 5 # seconds
+
+def _outlive_signals(_):
+    "What a worker does first: a signal to the whole job leaves the process that it works for time to save its state"
+    def end_soon(number, frame):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.alarm(_TIME_TO_SAVE)
+    if not hasattr(signal, 'alarm'): return # Windows sends no such signals
+    signal.signal(signal.SIGTERM, end_soon)
+    for number in signal.SIGINT, signal.SIGHUP: signal.signal(number, signal.SIG_IGN)
+
+# %% ../../nbs/api/00c_image_files.ipynb #2ba8e9e5
 def _call_in_workers(function, calls, n):
     "Yield the results of `function` for `calls`, in order, from `n` processes; 0: from this one"
     context = 'fork' if n and sys.platform == 'linux' else None
     worker: Any = _Worker(function)
+    results: Any = None
     try:
-        for result in DataLoader(worker, batch_size=None, sampler=calls, num_workers=n,
-                                 generator=torch.Generator(), multiprocessing_context=context):
+        results = iter(DataLoader(
+            worker, batch_size=None, sampler=calls, num_workers=n, worker_init_fn=_outlive_signals,
+            generator=torch.Generator(), multiprocessing_context=context))
+        for result in results:
             if isinstance(result, Exception): raise result
             yield result
     except RuntimeError as e: # where processes are not forked, each of them runs the script again
         if not n or context: raise
         raise ValueError("the processes that decode pictures can't start; in a script, put what calls colt under "
                          "`if __name__ == '__main__':`") from e
+    finally:
+        if n and results is not None: results._shutdown_workers() # now, and not when Python finds them
 
 # %% ../../nbs/api/00c_image_files.ipynb #5721ae18
 def processors_here() -> int:
@@ -214,7 +232,8 @@ def processors_here() -> int:
     return os.cpu_count() or 1
 
 def _count_workers(order):
-    "How many processes to start for these batches"
+    "How many processes to start for these batches; none from a worker, which may have no processes of its own"
+    if current_process().daemon: return 0
     if len(order) < 2 or sum(map(len, order)) < 100: return 0
     return min(8, processors_here(), len(order))
 

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -241,19 +242,33 @@ def _read_cifar(folder, batches, meta, word, n):
     return [Images(x, y, classes), test]
 
 # %% ../../nbs/api/00d_readers.ipynb #e24390fb
+def _download(name, root, temporary):
+    "Download into a temporary folder; an archive that is in the data folder already is only unpacked"
+    from torchvision import datasets
+    from torchvision.datasets.utils import check_integrity, download_and_extract_archive
+    source = getattr(datasets, name)
+    if not name.startswith('CIFAR'): return source(temporary, download=True)
+    is_here = check_integrity(root/source.filename, source.tgz_md5)
+    download_and_extract_archive(source.url, root if is_here else temporary, temporary, source.filename, source.tgz_md5)
+
+def _move(folder, place):
+    "Move a folder to its place; if there is one, perhaps by another process, move the files"
+    place.parent.mkdir(exist_ok=True)
+    try: folder.replace(place)
+    except OSError:
+        for file in folder.iterdir(): file.replace(place/file.name)
+
 def download(
     name:str, # torchvision's name of the data set
-    root:str|Path, # the folder that receives the files
+    root:Path, # the folder of the data sets
+    place:str, # the folder in it that torchvision gives to the files
 ):
-    "Download a data set with torchvision; if that fails, raise `ConnectionError` that says what to do"
-    from torchvision import datasets
-    from torchvision.datasets.utils import download_and_extract_archive
-    source = getattr(datasets, name)
+    "Download a data set with torchvision, all or nothing; if that fails, raise `ConnectionError` that says what to do"
     try:
-        if name.startswith('CIFAR'):
-            archive = dict(filename=source.filename, md5=source.tgz_md5)
-            download_and_extract_archive(source.url, str(root), **archive)
-        else: source(root, download=True)
+        root.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f'.{name}-', dir=root) as temporary:
+            _download(name, root, temporary)
+            _move(Path(temporary)/place, root/place)
     except (OSError, RuntimeError) as e:
         why = one_line(e)
         raise ConnectionError(f"{name} is not under '{root}' and could not be downloaded ({why}); "

@@ -11,7 +11,7 @@ import copy
 import numpy as np
 from torch import Tensor, nn
 
-from .layers import _EVERYTHING, SparseLayer, _fold
+from .layers import _EVERYTHING, SparseLayer, _check_numbers, _fold
 from .pixels import PixelTaps, convolve_each, multiply, pixel_taps
 from .taps import find_reads, split_phases
 from .tiles import tile_pixels
@@ -77,6 +77,7 @@ class FoldedLayer(nn.Module):
         residual:Tensor|None=None, # like the output before pooling
     ) -> Tensor: # like x
         "Compute the layer"
+        _check_numbers(x)
         if x.shape[-1] > 1: return self.layer(x, n, residual)
         if self.layer.is_linear: return self._multiplied(x)
         phased = split_phases(x, self.layer.stride, self.reads.phases)

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
+from ..copies import own_attributes
 from ..data.seeds import generator_states, keep_generators
 from .blocks import pair
 from ..mask import Mask
@@ -54,7 +55,6 @@ def _put_input_first(node):
     node.kwargs = named
 
 # %% ../../nbs/api/11f_graph.ipynb #14a6000d
-@torch_defaults()
 def _trace(net):
     "The graph of a network; raise an error if there is none"
     graphs, drawn = [], generator_states()
@@ -129,8 +129,8 @@ def _is_special(module):
 # %% ../../nbs/api/11f_graph.ipynb #15c00004
 def _as_module(node):
     "A module that does the same as the call of a function or a method; None if there is none"
-    settings = {name: value for name, value in node.kwargs.items() if name not in ('inplace', 'return_indices')}
-    if node.target not in _AS_MODULE or len(node.args) > 5 or node.kwargs.get('return_indices'): return None
+    settings = {name: value for name, value in node.kwargs.items() if name != 'inplace'}
+    if node.target not in _AS_MODULE or len(node.args) > 5: return None
     return _AS_MODULE[node.target](*node.args[1:], **settings)
 
 def module_of(
@@ -174,7 +174,8 @@ def _unsupported(layer, uses):
     rows = len(uses[0].inputs[0])
     if rows != _IMAGES: return f'its input has {rows} rows for {_IMAGES} images'
     if is_linear: return ''
-    if layer.padding_mode != 'zeros' or isinstance(layer.padding, str): return f'its padding is {layer.padding}'
+    if layer.padding_mode != 'zeros': return f'its padding is of mode {layer.padding_mode}'
+    if isinstance(layer.padding, str): return f'its padding is {layer.padding}'
     return '' if {*layer.dilation} == {1} else f'its dilation is {layer.dilation}'
 
 # %% ../../nbs/api/11f_graph.ipynb #11f0000f
@@ -234,12 +235,12 @@ def followers(
 # %% ../../nbs/api/11f_graph.ipynb #11f00012
 @dataclass(frozen=True)
 class Layer:
-    "A convolution or linear layer in a network"
+    "A convolution or linear layer in a network, or another one that is pruned"
     name: str # of its weight in the network
-    macs: int # multiply-adds for one image, if all weights were kept
+    macs: int # multiply-adds for one image, if all weights were kept; 0 if they are not counted
     density: float # share of the weights that are kept, 0 to 1
-    inputs: tuple[int, ...] # shape of what it takes, for one image
-    outputs: tuple[int, ...] # shape of what it computes, before pooling
+    inputs: tuple[int, ...] # shape of what it takes, for one image; () if that is not known
+    outputs: tuple[int, ...] # shape of what it computes, before pooling; so, too
     reason: str = '' # why it has no sparse form; empty if it has one
 
 # %% ../../nbs/api/11f_graph.ipynb #14a60010
@@ -247,7 +248,7 @@ class Layer:
 class Traced:
     "What is known of a network"
     graphs: dict[str, fx.Graph] # path of a module in the network ('' for all of it) -> its graph, with shapes
-    layers: list[Layer]
+    layers: list[Layer] # convolutions and linear layers, in the order of their making
 
 # %% ../../nbs/api/11f_graph.ipynb #11fa0014
 def is_inside(
@@ -322,9 +323,9 @@ def _as_bytes(values):
 
 def _attributes(module):
     "What a module remembers: its own attributes, its mode, and which parameters, buffers and modules it has"
-    usual = {*vars(nn.Module())} - {'training'}
-    own = {name: value for name, value in vars(module).items() if name not in usual}
-    return own | {n: id(v) for kept in (module._parameters, module._buffers, module._modules) for n, v in kept.items()}
+    parts = module._parameters, module._buffers, module._modules
+    ids = {n: id(v) for part in parts for n, v in part.items()}
+    return own_attributes(module) | {'training': module.training} | ids
 
 # %% ../../nbs/api/11f_graph.ipynb #15c00007
 def _changing(net, x):
@@ -352,12 +353,13 @@ def _obstacle(net, x):
     return f'{type(changing).__name__} changes its attributes' if changing is not None else ''
 
 # %% ../../nbs/api/11f_graph.ipynb #11f00031
+@torch_defaults()
 def trace(
     net:nn.Module, # on the CPU; not changed
     mask:Mask, # which weights are kept
     shape:tuple[int, int, int], # (c, h, w) of the images
 ) -> Traced:
-    "The graph of a network, and its convolutions and linear layers in the order of their making"
+    "The graph of a network, and what is known of its layers"
     trial, x = copy.deepcopy(net), torch.zeros(_IMAGES, *shape)
     with keep_generators():
         obstacle = _obstacle(trial, x)

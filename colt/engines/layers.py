@@ -9,6 +9,8 @@ __all__ = ['SparseLayer', 'compilation']
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import get_ident
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import numba
@@ -25,9 +27,16 @@ from .tiles import tile_pixels
 # %% ../../nbs/api/11e_layers.ipynb #11e00007
 _NOTHING = np.empty((0,)*5, np.float32) # of blocks
 
+def _check_numbers(x):
+    "Raise `ValueError` for numbers that the kernels can't read"
+    if x.dtype == torch.float32 and x.device.type == 'cpu': return
+    raise ValueError(f'a sparse layer computes with torch.float32 on cpu, not with {x.dtype} on {x.device}')
+
 def _array(tensor) -> np.ndarray: # empty for None
     "The memory of a tensor"
-    return _NOTHING if tensor is None else tensor.detach().contiguous().numpy()
+    if tensor is None: return _NOTHING
+    _check_numbers(tensor)
+    return tensor.detach().contiguous().numpy()
 
 def _arrays(*tensors): return map(_array, tensors)
 
@@ -66,7 +75,7 @@ def _convolved(x, values, shape, bias=None, bounds=_EVERYTHING, residual=None, c
     sums = x.new_zeros(summed, o, 2, LANES)
     if bias is None: bias = x.new_zeros(o)
     if center is None: center = bias # not read
-    scratch = torch.empty(_threads(len(x)), taps.size)
+    scratch = x.new_empty(_threads(len(x)), taps.size)
     arrays = _arrays(bias, residual, center, y, sums, scratch)
     convolve(taps, bounds, _array(x), _ordered(values, taps), *arrays)
     return y, sums
@@ -127,8 +136,8 @@ def _differentiated(gradient, call, values, x, needs_dx):
     "The gradients of x, or None, and of the kept weights"
     taps, threads = call.shape.backward, _threads(len(x))
     dx = torch.empty_like(x) if needs_dx else None
-    parts = torch.empty(threads, len(values))
-    scratch = torch.empty(threads, taps.size)
+    parts = x.new_empty(threads, len(values))
+    scratch = x.new_empty(threads, taps.size)
     arrays = _array(x), _ordered(values, taps), *_arrays(dx, parts, scratch)
     differentiate(taps, Gradient(*_arrays(*gradient)), call.window, call.shape.out, *arrays)
     d_values = np.empty(len(values), np.float32)
@@ -243,7 +252,7 @@ def _update_statistics(norm, mean, var, count):
 # %% ../../nbs/api/11e_layers.ipynb #11ea0005
 def _center(norm, bias, shape):
     "What to subtract before the sums: the running mean, or 0; an empty filter gives exactly 0"
-    if norm.running_mean is None: return torch.zeros(len(bias))
+    if norm.running_mean is None: return torch.zeros_like(bias)
     taps = np.bincount(shape.reads.to, minlength=len(bias))
     return (norm.running_mean - bias.detach())*torch.from_numpy(taps > 0)
 
@@ -338,17 +347,26 @@ class SparseLayer(_KeptLayer):
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00041
 class _Compiling(event.Listener):
-    "Hears of Numba's compilations"
-    def __init__(self, report): self.report = report
+    "Measures Numba's compilations in this thread; what a kernel calls is compiled within it"
+    def __init__(self, report):
+        self.report, self.thread, self.depth, self.began = report, get_ident(), 0, 0.
 
-    def on_start(self, event): self.report(event.data['dispatcher'].py_func.__name__)
+    def on_start(self, event):
+        if get_ident() != self.thread: return
+        self.depth += 1
+        if self.depth > 1: return
+        self.report(0.)
+        self.began = perf_counter()
 
-    def on_end(self, event): pass
+    def on_end(self, event):
+        if get_ident() != self.thread: return
+        self.depth -= 1
+        if not self.depth: self.report(perf_counter() - self.began)
 
 # %% ../../nbs/api/11e_layers.ipynb #14a40013
 @contextmanager
 def compilation(
-    report:Callable[[str], None], # gets the name of a function before it is compiled
+    report:Callable[[float], None], # gets 0.0 before a kernel is compiled, and its seconds after; it must not block
 ) -> Iterator[None]:
     "A context that reports what Numba compiles; what is in the cache is not compiled"
     with event.install_listener('numba:compile', _Compiling(report)): yield

@@ -9,7 +9,6 @@ __all__ = ['PixelTaps', 'pixel_taps', 'convolve_image', 'frame_image', 'cut_imag
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numba import njit
 from torch import Tensor
 
@@ -130,7 +129,7 @@ def convolve_each(
     (c, rows, columns), (filters, h, w) = taps.framed, taps.out
     framed = np.zeros(taps.size, np.float32)
     inside = framed[:c*rows*columns].reshape(c, rows, columns)
-    y = torch.empty(filters, taps.tiles*len(taps.cols)*LANES).numpy()
+    y = x.new_empty(filters, taps.tiles*len(taps.cols)*LANES).numpy()
     results = x.new_empty(len(x), filters, h//window[0], w//window[1])
     for image, result in zip(x.contiguous().numpy(), results.numpy()):
         frame_image(image, taps.above, taps.side, inside)

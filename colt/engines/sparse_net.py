@@ -32,7 +32,7 @@ def _leave(x, n, dims):
     return x.flatten(1) if dims == 1 else x
 
 # %% ../../nbs/api/11f_sparse_net.ipynb #14a7000a
-FEW = 8 # images, at most, that are faster one by one than as a block of 16
+FEW = 8 # at most so many images go one by one; near this number, a block of 16 takes about as long
 
 def _enter_folded(x):
     "As `_enter`, for a network that isn't trained any more: a few images become blocks of one lane"
@@ -48,7 +48,7 @@ def _flatten(m, x, n):
 def _normalise(m, x, n):
     is_full = n == len(x)*x.shape[-1]
     uses_batch = m.training or m.running_mean is None # to whose statistics padded lanes must not add
-    is_one_block = len(x) == 1 # whose last bits are others as images: they stay as they were
+    is_one_block = len(x) == 1 # goes as images, so that its last bits stay as they were
     if not is_full and (uses_batch or is_one_block): return _enter(m(_leave(x, n, 3)))
     y = m(x.flatten(3)).reshape(x.shape)
     return y if is_full else clear_padding_(y, n)
@@ -100,7 +100,7 @@ def ungrouped(
     "A convolution in groups as one without, and which of its weights are kept; another layer as it is"
     if isinstance(layer, nn.Linear) or layer.groups == 1: return layer, kept
     settings: tuple[Any, Any, Any] = layer.kernel_size, layer.stride, layer.padding
-    whole = nn.Conv2d(layer.in_channels, layer.out_channels, *settings, bias=False)
+    whole = nn.Conv2d(layer.in_channels, layer.out_channels, *settings, bias=False, device='meta') # draws nothing
     whole.weight = nn.Parameter(_spread(layer.weight.detach(), layer.groups))
     whole.bias = layer.bias
     return whole, _spread(kept, layer.groups)
@@ -228,18 +228,18 @@ def _rewritten(net, graph, kept):
 
 # %% ../../nbs/api/11f_sparse_net.ipynb #11fb0007
 def _below(values, name):
-    "The values at a child of a module or in it, by their path there"
-    return {path[len(name) + 1:]: value for path, value in values.items() if is_inside(path, name)}
+    "The values in a module, by their path there"
+    return {path.removeprefix(f'{name}.'): value for path, value in values.items() if is_inside(path, name)}
 
 def _rebuilt(net, graphs, kept):
-    "The network with sparse layers: those of the weights in `kept`. It shares all else"
+    "A copy of the network with sparse layers: those of the weights in `kept`. It shares all parameters and buffers"
     if not kept: return net
-    if '' in graphs: return _rewritten(net, graphs[''], kept)
-    twin = copy.copy(net)
-    twin._modules = dict(net._modules)
-    for name, child in net.named_children():
-        twin._modules[name] = _rebuilt(child, _below(graphs, name), _below(kept, name))
-    return twin
+    same: dict[int, Any] = {id(v): v for v in (*net.parameters(), *net.buffers())} # identity -> what stands for it
+    for path, graph in graphs.items():
+        module, own = net.get_submodule(path), _below(kept, path)
+        same |= {id(m): m for m in module.modules()}
+        if own: same[id(module)] = _rewritten(module, graph, own)
+    return copy.deepcopy(net, same)
 
 # %% ../../nbs/api/11f_sparse_net.ipynb #11f0001a
 class SparseNet(nn.Module):

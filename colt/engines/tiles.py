@@ -187,11 +187,11 @@ def _clamp(tile, bounds):
     return _where_larger(tile, high, high, tile)
 
 # %% ../../nbs/api/11c_tiles.ipynb #11cc001a
-_TEXTS = [get_data('colt.engines', f'{room}.py') or b'' for room in ('blocks', 'taps', 'tiles')]
+_TEXTS = [get_data('colt.engines', f'{module}.py') or b'' for module in ('blocks', 'taps', 'tiles')]
 _SOURCES = hashlib.sha256(b''.join(_TEXTS)).hexdigest()
 
 def _compiled(**options):
-    "A decorator: `njit` whose cache is stale, too, when one of the rooms before has changed"
+    "A decorator: `njit` whose cache is stale, too, when one of the modules before has changed"
     def compile(f):
         kernel = njit(cache=True, nogil=True, error_model='numpy', **options)(f)
         stored = kernel._cache._cache_file

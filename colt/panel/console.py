@@ -9,6 +9,7 @@ __all__ = ['progress_text', 'record_text', 'costs_table', 'copies', 'Buttons', '
 from collections.abc import Mapping, Sequence
 from html import escape
 from statistics import fmean
+from typing import Any
 
 import ipywidgets as widgets
 
@@ -20,15 +21,19 @@ from ..wording import percent
 
 # %% ../../nbs/api/25f_console.ipynb #8624ae7e
 _PROGRESS = ('cycle {0.cycle} · {partition} · epoch {0.epoch} of {0.epochs} · '
-             '{doing}batch {0.step} of {0.steps} · loss {0.loss:.3f} '
+             '{doing}batch {0.step} of {0.steps} · loss {0.loss:.3f}{compiled} '
              '<progress aria-label="of this training" value="{0.share:.3f}"></progress>')
 _OVERLAP = 'mask overlap {0.all:.3f} (by chance {0.chance:.3f})'
 _ACCURACY = '<span class="colt-nowrap">{} {}</span>'
 
+_COMPILING = 'cycle {0.cycle} · {partition} · {0.compile_text}'
+
 def progress_text(progress:Progress) -> str: # HTML
     "Where a training is, in words and as a bar"
+    if progress.doing == 'compiling': return _COMPILING.format(progress, partition=escape(progress.partition))
     doing = '' if progress.doing == 'training' else f'{progress.doing}, '
-    return _PROGRESS.format(progress, partition=escape(progress.partition), doing=doing)
+    compiled = progress.compile_text and f' · {progress.compile_text}'
+    return _PROGRESS.format(progress, partition=escape(progress.partition), doing=doing, compiled=compiled)
 
 def record_text(record:Record) -> str: # HTML
     "The results of a cycle"
@@ -52,16 +57,29 @@ Training the ticket on the whole task is an evaluation and does not count">\
 _COST = '<tr><th>{}</th><td>{:,.0f}</td><td>{:,.0f}</td><td>{:,.0f}</td><td>{:,.1f} s</td></tr>'
 _UNKNOWN = '<tr><th>{}</th><td>–</td><td>–</td><td>–</td><td>–</td></tr>'
 
+_TIMES = '<div class="colt-times" title="{0}">training time of a cycle: {1:,.1f} s {2} {3:,.1f} s</div>'
+_BAR = '<i style="height: {:.0f}px"></i>'
+
+def _times(records):
+    "A bar for each cycle, between the times of the first and of the last one; nothing for fewer than two"
+    if len(records) < 2: return ''
+    seconds = [sum(partition.seconds for partition in r.partitions) for r in records]
+    each = ', '.join(f'cycle {r.cycle}: {s:,.1f} s' for r, s in zip(records, seconds))
+    bars = ''.join(_BAR.format(1 + 15*s/max(*seconds, 1e-9)) for s in seconds)
+    return _TIMES.format(each, seconds[0], bars, seconds[-1])
+
 def costs_table(
     records:list[Record],
     recipe:Recipe, # its targets say when the run ends
     followed:Sequence[Mapping[str, float]]=(), # of the run that it follows: parameter name -> sparsity, for each cycle
+    transfer:Mapping[str, Any]|None=None, # the tickets that it trains; None if it finds tickets
 ) -> str: # an HTML table
     "What the run has cost, and what it will cost"
-    so_far, to_come = zip(*budget(records, recipe, followed).values())
+    so_far, to_come = zip(*budget(records, recipe, followed, transfer).values())
     title = f'up to cycle {records[-1].cycle}' if records else 'so far'
     row = _UNKNOWN if None in to_come else _COST
-    return _COSTS.format(_COST.format(title, *so_far), row.format('still to come, about', *to_come))
+    costs = _COSTS.format(_COST.format(title, *so_far), row.format('still to come, about', *to_come))
+    return costs + _times(records)
 
 # %% ../../nbs/api/25f_console.ipynb #c04870fc
 _COPY = '''<details><summary>as {}</summary><pre tabindex="0">{}</pre>\
@@ -101,7 +119,8 @@ class Buttons:
         self.stop = _button('Stop', 'stop', 'Discard the current cycle; completed cycles are kept')
         self.start_again = _button('Start again', 'refresh', 'Begin a run of these settings with another seed')
         self.replay = _button('Replay', 'backward', 'Show the finished cycles again, one after the other')
-        self.go_further = _button('Go further', 'forward', 'Raise the target, and continue: half of the weights go')
+        self.go_further = _button(
+            'Go further', 'forward', 'Continue to a higher sparsity: half of the kept weights are pruned, or more')
         self.train_ticket = _button(
             'Train the ticket', 'graduation-cap',
             'Train the ticket of the selected cycle on the whole task. Possible while nothing is trained, if this '
@@ -153,10 +172,10 @@ class Console(Buttons):
     @property
     def at_end(self) -> bool: return self.cycle.value == self.cycle.max # whether the slider is at its last cycle
 
-    def set_cycles(self, last:int): # number of the last finished cycle
-        "Let the slider end at this cycle; if it was at its end, it moves to the new one"
+    def set_cycles(self, numbers:Sequence[int]): # of the finished cycles
+        "Let the slider end at the last of these cycles; if it was at its end, it moves to the new one"
         follow = self.at_end
-        self.cycle.max = last
+        self.cycle.max = numbers[-1] if numbers else 0
         if follow: self.cycle.value = self.cycle.max
 
 # %% ../../nbs/api/25f_console.ipynb #9f4c8443

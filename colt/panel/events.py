@@ -8,7 +8,7 @@ __all__ = ['ending_text', 'show_settings', 'handle']
 # %% ../../nbs/api/25h_events.ipynb #74f31cf8
 from .form import show_error
 from .live_figure import Curve
-from .session import Session, answers, hints
+from .session import Session, answers, further_target, hints
 from .view import View, renew_output, set_buttons, show_run, status
 from ..plot import save_report
 from ..plot.preview import answer_rows, samples, scan_table
@@ -19,18 +19,17 @@ from ..sensitivity import Sensitivity
 # %% ../../nbs/api/25h_events.ipynb #73e71420
 _NEXT = 'Step trains and prunes for one cycle; Play repeats that until the target is reached.'
 _AGAIN = 'Start again takes another seed; Replay shows the cycles again.'
-_FURTHER = f'Go further raises it. {_AGAIN}'
+_FURTHER = f'Go further continues to a higher sparsity. {_AGAIN}'
 
 def ending_text(session:Session) -> str: # a sentence or more
     "How to continue the run; first why it has ended, if it has"
     ending = session.ending
     if ending is None: return _NEXT
     if not ending.finished: return f'The run can not continue: {ending}. The tickets so far are valid.'
-    is_target = ending.why == 'sparsity'
-    text = 'Target sparsity reached.' if is_target else f'Finished: {ending}.'
+    text = 'Target sparsity reached.' if ending.why == 'sparsity' else f'Finished: {ending}.'
     obstacle = collapse_of(session.records[-1])
     if obstacle: return f'{text} The run can not go further: {obstacle}.'
-    return f'{text} {_FURTHER if is_target else _AGAIN}'
+    return f'{text} {_FURTHER if further_target(session) else _AGAIN}'
 
 def _idle_text(session, worker):
     "Why nothing is training"
@@ -64,6 +63,7 @@ def _add_losses(view, progress):
         view.curves = {partition.name: Curve() for partition in view.session.plan().partitions}
     view.curves.setdefault(progress.partition, Curve()).add(progress)
 
+# %% ../../nbs/api/25h_events.ipynb #8470a8bf
 def _show_answers(view, progress):
     "What the network says about a few images: after the last epoch, and before as often as the timers allow"
     if view.session.workers > 1: return # the networks are in other processes
@@ -77,6 +77,7 @@ def _show_answers(view, progress):
         view.answers[name] = images, answers(view.session, name, images)
         view.console.preview.value = answer_rows({n: view.answers[n] for n in partitions if n in view.answers})
 
+# %% ../../nbs/api/25h_events.ipynb #f048f0b4
 def _at_work(view, progress):
     "The last batch of each training that is at work beside this one, and this one, by name"
     names = [partition.name for partition in view.session.plan().partitions] # else a ticket or a control is trained
@@ -91,7 +92,7 @@ def _show_batch(view:View, progress:Progress):
     timers, is_first = view.timers, not view.at_work
     view.at_work = _at_work(view, progress)
     if is_first: return view.draw()
-    if not timers.due('text'): return
+    if not timers.due('text') and progress.doing != 'compiling': return # which takes long, without another event
     with timers.limit('text', .005, .2): view.console.status.value = status(view)
     if not view.shows_training or not timers.due('losses'): return
     with timers.limit('losses', .01, .5): has_traces = view.live.update_losses(view.curves)
@@ -102,18 +103,18 @@ def _show_idle(view:View, state:str):
     "Show that the worker is paused or has ended, and why"
     console = view.console
     view.session.find(view.recipe) # its folder may be gone, or have more cycles
-    console.set_cycles(view.numbers[-1] if view.numbers else 0)
+    console.set_cycles(view.numbers)
     view.show_text()
     show = console.show_error if state == 'failed' else console.show_notice
     show(_idle_text(view.session, view.worker))
     view.draw()
     renew_output(view)
-    has_report = (view.folder.path/'report.html').exists()
     if state not in ('ready', 'finished') or not view.records: return # nothing is new
-    if not has_report and not view.session.ending: return
+    if not view.session.ending and not (view.folder.path/'report.html').exists(): return
     try: save_report(view.folder)
     except (OSError, ValueError) as e: console.show_error(f'The report can not be written: {e}')
 
+# %% ../../nbs/api/25h_events.ipynb #d6479998
 def handle(
     view:View,
     event:Progress|Record|Sensitivity|str, # a batch, a finished cycle, a scan, or a state
@@ -127,7 +128,7 @@ def handle(
     elif isinstance(event, Sensitivity):
         view.console.scanned.value = scan_table(event.accuracy, event.shares, event.layers)
     elif isinstance(event, Record):
-        view.console.set_cycles(view.numbers[-1]) # the event may be an evaluation of an earlier one
+        view.console.set_cycles(view.numbers) # the event may be an evaluation of an earlier one
         if len(view.records) == 1: show_run(view)
         elif not view.worker.once and view.timers.due('figure'): view.draw() # a single step is drawn at its end
     elif event == 'running':

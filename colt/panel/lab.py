@@ -9,6 +9,7 @@ __all__ = ['Start', 'Controls', 'TicketControls', 'Lab']
 import threading
 from dataclasses import replace
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from .worker import Worker
 from ..plot import save_page
 from ..recipe import Recipe, usual_device
 from ..records import RunFolder
+from ..wording import count_of
 
 # %% ../../nbs/api/25i_lab.ipynb #1b8aab97
 Start = Recipe|RunFolder|str|Path|None
@@ -61,9 +63,10 @@ def _usual(data, net, head):
     if net is not None: return own_recipe(net, classes, name, head, images.shape), images
     return replace(usual, dataset=name, partition=min(usual.partition, classes)), images
 
+# %% ../../nbs/api/25i_lab.ipynb #cdd78520
 def _open(start, out, data, net, head, workers=1) -> Session:
     "The session of some settings, or of a run on disk; raise `TypeError` for arguments of a wrong type"
-    _check_types(start=start, net=net)
+    _check_types(start, net)
     if isinstance(start, str|Path): start = RunFolder(start)
     if isinstance(start, RunFolder):
         recipe = start.recipe
@@ -105,6 +108,7 @@ def _start(lab:'Controls', work, once, text):
 def _check_idle(lab:'Controls', who):
     if lab.worker.busy: raise ValueError(f'{who}: a training is running; wait for its end, or stop it')
 
+# %% ../../nbs/api/25i_lab.ipynb #437015d0
 _PLAYING = 'Play: one cycle after the other, until the target is reached. Step ends it after this cycle.'
 _FRAME = 1 # seconds for which a cycle is shown
 
@@ -154,11 +158,13 @@ class Controls(View):
         _replay(self, 0)
 
     def go_further(self):
-        "Raise the target, so that half of the kept weights are pruned, and continue; `ValueError` if that can't be"
+        "Continue to the target of `higher_target`, without any other limit; raise `ValueError` if that can't be"
         _check_idle(self, 'go_further')
         target = further_target(self.session)
         if target is None: raise ValueError('go_further: the run has not reached its target, or no other is in reach')
-        self.form.fields['sparsity'].value = target
+        self.form.base = replace(self.recipe, sparsity=target, final_prune_rate=None, max_cycles=None)
+        self.form.fill({'sparsity': target})
+        show_settings(self)
         self.play()
 
     def wait(self):
@@ -194,6 +200,11 @@ def _write_ticket(folder, record, name):
 _NO_PICTURE = ('For a picture, click the camera above the figure; '
                'to write pictures here, install kaleido and Chrome ({}).')
 
+def _free_page(folder, stem):
+    "A page in the folder that does not exist yet, and neither does its picture"
+    pages = (folder/f'{name}.html' for name in chain([stem], (f'{stem}-{n}' for n in count(2))))
+    return next(page for page in pages if not page.exists() and not page.with_suffix('.png').exists())
+
 def _write_figure(figure, page):
     "Write a figure as a page, and as a picture if possible; return the files, and a sentence about them"
     picture = page.with_suffix('.png')
@@ -226,8 +237,8 @@ class TicketControls(Controls):
         return file
 
     def save_figure(self) -> list[Path]: # a page, and a picture where that is possible
-        "Write the figure into the run's folder"
-        page = self.folder.path/f"cycle-{shown_cycle(self, 'save_figure'):03}.html"
+        "Write the figure into the run's folder, to new files"
+        page = _free_page(self.folder.path, f"cycle-{shown_cycle(self, 'save_figure'):03}")
         files, text = _write_figure(self.live.figure, page)
         self.console.show_notice(text)
         return files
@@ -258,7 +269,9 @@ class Lab(TicketControls):
         show_settings(self)
         form.open.value = not self.records
 
-    def __repr__(self): return f'Lab({self.folder.path}, {len(self.records)} cycles, {self.worker.state})'
+    def __repr__(self):
+        cycles = count_of(len(self.records), 'cycle')
+        return f'Lab({self.folder.path}, {cycles}, {self.worker.state})'
 
     def pin(self):
         "Keep the panel at the top of the page while the notebook is scrolled"

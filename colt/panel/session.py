@@ -22,13 +22,14 @@ from ..engines.dense import main_output, to_input
 from ..executors import processes
 from ..models import ARCHITECTURES, create
 from ..own_network import OwnNetwork, Source, own_network
-from .outlook import as_code, as_command, outlook
+from .outlook import as_code, as_command, outlook, prunable_in
 from ..plans import Plan, images_of, partitions_of, plan, threads_for
 from ..partition import Partition
 from ..recipe import Recipe
 from ..recording import whole_records
 from ..records import Record, RunFolder, ending_of
 from ..results import Cycle, Progress
+from ..resume import higher_target
 from ..rewind import rewind_, snapshot
 from ..runs import create_run, evaluate_ticket, execute, resume_run
 from ..schedule import Ending, outputs_of, prunable_of
@@ -54,7 +55,7 @@ def _other_than(folder, data, init):
     return 'a network' if init and not _has_weights(folder, init) else ''
 
 # %% ../../nbs/api/25b_session.ipynb #70fbb34e
-_TRANSFER = 'This run is a transfer. The lab shows it; continue it with colt-transfer --resume.'
+_TRANSFER = 'This run is a transfer, which the lab can only show.'
 _MISSING = 'To continue this run, pass what it was made with: Lab(..., {}).'
 _FOLLOWS = ("This run follows '{0.recipe.match}', but '{0.out}' has no finished cycle of it. Put it back to continue; "
             'if it was renamed, continue with colt-prune --resume --match.')
@@ -65,7 +66,9 @@ _OTHER = ("The run in '{0.folder.path}' was made with {1} other than yours. "
 def _read_only(session:'RunFinder'):
     "Why a run can only be looked at; empty if it can continue"
     recipe = session.recipe
-    if session.records and session.folder.transfer: return _TRANSFER
+    if session.transfer:
+        is_finished = len(session.records) == len(session.transfer['cycles'])
+        return _TRANSFER if is_finished else f'{_TRANSFER} Continue it with colt-transfer --resume.'
     missing = _missing(recipe, session.data, session.net)
     if missing: return _MISSING.format(missing)
     if recipe.match and not session.followed: return _FOLLOWS.format(session)
@@ -138,6 +141,10 @@ class RunFinder:
         self.network: nn.Module|None = found[1] if found else None # None for the package's
         self.init = snapshot(found[1]) if found else {}
         self.last = self.own.head if self.own else 'head' # name of the last layer
+
+    @property
+    def transfer(self) -> dict[str, Any]|None: # the tickets that the run trains; None if it finds some, or is not there
+        return self.folder.transfer if self.folder.exists() else None
 
     @property
     def ending(self) -> Ending|None: # why the run has ended; None if it has not
@@ -230,15 +237,11 @@ def next_seed(session:Session) -> int:
     return seed
 
 def further_target(session:Session) -> float|None: # a sparsity; None if the run has not ended, or ends here
-    "The target at which half of the weights that are kept now would be pruned"
-    recipe = session.recipe
-    if session.ending is None or session.read_only or recipe.sparsity is None: return None
-    target = round(1 - (1 - session.records[-1].sparsity)/2, 4)
-    further = replace(recipe, sparsity=target)
-    if ending_of(session.records, further, session.followed): return None
-    try: outlook(further, *size_of(session), session.network, session.last)
-    except ValueError: return None # out of reach
-    return target
+    "As `higher_target`, of the run that is shown"
+    if session.ending is None or session.read_only: return None
+    try: prunable = prunable_in(session.recipe, *size_of(session), session.network, session.last)
+    except ValueError: return None
+    return higher_target(session.records, session.recipe, session.followed, prunable)
 
 # %% ../../nbs/api/25b_session.ipynb #25b00005
 def partitions_here(session:Session) -> list[Partition]: # empty if the images must be downloaded first

@@ -87,8 +87,8 @@ def _draw(view:'View'):
     cycle, layer = session.cycle(n), console.layer.value
     figure = cycle_figure(session.records, n, cycle, layer, curves or None, view.baselines, image)
     view.live.show(figure, 2*len(curves))
-    if session.records: console.costs.value = costs_table(session.records, session.recipe, session.followed)
-    else: console.costs.value = ''
+    asked = session.records, session.recipe, session.followed, session.transfer
+    console.costs.value = costs_table(*asked) if session.records else ''
 
 # %% ../../nbs/api/25g_view.ipynb #88edbc8a
 @cache
@@ -217,7 +217,7 @@ def show_run(view:View):
     session, console = view.session, view.console
     layers = session.records[0].layers if session.records else session.cycle(0).mask
     others = _other_runs(session)
-    console.set_cycles(view.numbers[-1] if view.numbers else 0)
+    console.set_cycles(view.numbers)
     console.cycle.value = console.cycle.max
     set_options(console.layer, [(name.removesuffix('.weight'), name) for name in layers])
     set_options(console.baselines, [('none', ''), *zip(others, others)])

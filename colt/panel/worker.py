@@ -164,6 +164,7 @@ def _pause(worker:Worker):
 def _after_batch(worker:Worker, progress):
     "Report a batch, then pause, stop or let other threads train"
     worker.notify(progress)
+    if progress.doing == 'compiling': return # Numba holds a lock, for which another thread may wait
     if not worker.stopping and (worker.pausing or len(_turns.queue) > 1): _pause(worker)
     if worker.stopping: raise _Stopped
 

@@ -12,11 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .verdict import joined
 from ..compare.replicates import source_of
 from ..files import DamagedFile
 from ..records import Record, RunFolder, correct_images, ending_of
-from ..wording import changed_settings, command, given_settings, usual_recipe, with_targets
+from ..wording import changed_settings, command, given_settings, joined, usual_recipe, with_targets
 
 # %% ../../nbs/api/24l_again.ipynb #24f00014
 def command_of(
@@ -38,14 +37,11 @@ def command_of(
     return command('colt-prune', *flags, **with_targets(given, recipe) | place)
 
 # %% ../../nbs/api/24l_again.ipynb #ed36a929
-# settings that the command takes besides those of the training
-_OTHERS = 'seed', 'valid', 'skip_corrupt', 'precision', 'device', 'engine', 'controls'
-
 def _transfer_command(run, recipe, place):
     "The same for a transfer"
     about, source = run.transfer, source_of(run)
     if source is None: return ''
-    from colt.resume import TRAINING, transfer_recipe # as above
+    from colt.resume import OF_TRANSFER, transfer_recipe # as above
     asked: dict[str, Any] = {}
     usual = transfer_recipe(source.recipe, recipe.dataset, asked)
     if usual.optimizer != recipe.optimizer:
@@ -56,8 +52,8 @@ def _transfer_command(run, recipe, place):
     if about['cycles'] != list(range(len(source.records()))):
         if len(about['cycles']) > 1: return ''
         chosen['cycle'], = about['cycles']
-    changed = {name: value for name, (value, _) in changed_settings(recipe, usual).items()}
-    given = {name: changed[name] for name in changed if name in (*TRAINING, *_OTHERS)}
+    changed = changed_settings(recipe, usual).items()
+    given = {name: value for name, (value, _) in changed if name in (*OF_TRANSFER, 'device')}
     if replace(usual, **given).id != recipe.id: return '' # without a flag for what differs
     flags = chosen | asked | given | place
     return command('colt-transfer', '--from', Path(about['from']).name, **flags)
@@ -74,6 +70,8 @@ def _place(run):
     return [] if out == 'runs' else ['--out', out]
 
 # %% ../../nbs/api/24l_again.ipynb #30dc4f15
+def _resume(run): return '--resume', '--name', run.name, *_place(run)
+
 def _match_of(run):
     "The sparsities that a run follows; empty if it follows none, or if they can't be read here"
     if not run.recipe.match: return []
@@ -84,27 +82,25 @@ def _can_train(run):
     "Whether a command can train it: network and images have names, and the run that it follows is here"
     return usual_recipe(run.recipe) is not None and (not run.recipe.match or bool(_match_of(run)))
 
+def _further(run): return command('colt-prune', *_resume(run)) if _can_train(run) else ''
+
 # %% ../../nbs/api/24l_again.ipynb #808d512d
 def _ending(run, records):
     "How a run ended: a notice, or None if it came to its end"
-    resume = ['--resume', '--name', run.name, *_place(run)]
     if run.transfer:
         done, wanted = len(records), len(run.transfer['cycles'])
         if done == wanted: return None
-        further = command('colt-transfer', *resume)
-        return Notice(f'Not finished: {done} of {wanted} tickets are trained.', further)
+        return Notice(f'Not finished: {done} of {wanted} tickets are trained.', command('colt-transfer', *_resume(run)))
     match = _match_of(run)
     ending = ending_of(records, run.recipe, match)
     if ending is None and run.recipe.match and not match:
-        renamed = command('colt-prune', *resume, '--match', 'NEW_NAME') if usual_recipe(run.recipe) else ''
+        renamed = command('colt-prune', *_resume(run), '--match', 'NEW_NAME') if usual_recipe(run.recipe) else ''
         return Notice(f"It is not known whether this run is finished: '{run.recipe.match}', which it follows, "
                       "can't be read beside it. If it was renamed, --match says so.", renamed)
-    if ending is None:
-        further = command('colt-prune', *resume) if _can_train(run) else ''
-        return Notice(f'Not finished: the next is cycle {records[-1].cycle + 1}.', further)
+    if ending is None: return Notice(f'Not finished: the next is cycle {records[-1].cycle + 1}.', _further(run))
     if not ending.finished: return Notice(f'Pruning could not go on: {ending}.')
     if ending.why != 'max_cycles' or records[-1].sparsity: return None
-    return Notice('Nothing is pruned yet.', command('colt-prune', *resume, max_cycles=1))
+    return Notice('Nothing is pruned yet.', command('colt-prune', *_resume(run), max_cycles=1))
 
 # %% ../../nbs/api/24l_again.ipynb #b446a1fb
 def _dense_command(run):
@@ -116,7 +112,7 @@ def _dense_command(run):
 
 # %% ../../nbs/api/24l_again.ipynb #245d626b
 def _level(record):
-    "A sparsity whose first cycle this is"
+    "The sparsity of a cycle with four digits, rounded down"
     return f'{int(record.sparsity*1e4)/1e4:g}'
 
 # %% ../../nbs/api/24l_again.ipynb #737fdf41
@@ -138,12 +134,11 @@ def _losses(run, records):
             if record is records[-1] and kind != 'trained' and not run.transfer: again.append(name)
             else: gone.append(name)
     found = []
-    if again:
-        resume = command('colt-prune', '--resume', '--name', run.name, *_place(run)) if _can_train(run) else ''
-        found.append(Notice(f'Missing or damaged: {joined(again)}.', resume))
+    if again: found.append(Notice(f'Missing or damaged: {joined(again)}.', _further(run)))
     if gone: found.append(Notice(f'Missing or damaged: {joined(gone)}; put back a copy.'))
     return found
 
+# %% ../../nbs/api/24l_again.ipynb #fdce2e64
 def notices_of(
     run:RunFolder,
     records:Sequence[Record],

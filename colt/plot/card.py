@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from .again import Notice, command_of, notices_of
 from .forecast import lines
-from .verdict import Measured, joined, measured_in, verdict_in
+from .verdict import Measured, measured_in, verdict_in
 from ..files import DamagedFile
 from ..recipe import Recipe
 from ..records import RunFolder, correct_images
-from ..wording import count_of, duration, file_size, percent, shown, usual_recipe
+from ..wording import count_of, duration, file_size, joined, percent, shown, usual_recipe
 
 # %% ../../nbs/api/24m_card.ipynb #24f0001d
 class Fact(NamedTuple):
@@ -151,6 +151,7 @@ def _answers(run, records):
         with suppress(DamagedFile, OSError): found[record.cycle] = correct_images(run, record)
     return found
 
+# %% ../../nbs/api/24m_card.ipynb #752d6b2c
 def card_of(
     run:RunFolder|str|Path, # its folder, or the path of it
 ) -> Card:

@@ -8,7 +8,7 @@ __all__ = ['CONTROL_COLORS', 'Chart', 'accuracy_chart', 'kept_chart', 'lines_cha
 # %% ../../nbs/api/24j_charts.ipynb #24e10003
 from collections.abc import Sequence
 from itertools import chain
-from math import ceil, log10
+from math import ceil, inf, log10
 from typing import NamedTuple
 
 from fastcore.xml import FT
@@ -116,7 +116,7 @@ def _percent_axis(lines):
     low, high = accuracy_axis(100*end for end in _ends(lines))
     labels = round_marks(low, high, 8).items()
     marks = {place/100: f'{label} %' for place, label in labels}
-    return Axis(low/100, high/100 + .004, marks, '')
+    return Axis(low/100, high/100, marks, '')
 
 # %% ../../nbs/api/24j_charts.ipynb #2449008a
 def accuracy_chart(
@@ -129,7 +129,7 @@ def accuracy_chart(
     partitions, tickets = _partition_lines(records), _ticket_lines(records, images)
     dense = _dense_line(records, axis)
     lines = [*partitions, *dense, *tickets]
-    title, reading = FIGURES['accuracy'].title, [FIGURES['accuracy'].reading]
+    title, *reading = FIGURES['accuracy'][:2]
     if tickets: reading.append('A ticket is worth its search where it stays above its controls.')
     if images and tickets:
         reading.append(f"A thin bar is the ticket's 95\u00a0% interval over {images:,} test images.")
@@ -221,7 +221,7 @@ def kept_chart(
     bottom = 6 + grid.high*len(layers)
     rows = [_kept_row(columns, name, 6 + row*grid.high, grid) for row, name in enumerate(layers)]
     parts = [*chain(*rows), *_cycle_labels(columns, grid, bottom)]
-    title, reading = FIGURES['survival'].title, FIGURES['survival'].reading
+    title, reading, *_ = FIGURES['survival']
     if step > 1: reading += f' Of every {step} cycles one is drawn.'
     label = 'Share of the weights that each layer keeps, by cycle'
     return Chart(title, reading, svg(*parts, height=bottom + 40, label=label))
@@ -275,17 +275,18 @@ def run_charts(
 def _comparison_line(i, line, number, unit):
     "A line of the i-th group"
     points = []
+    most = 100. if unit == '%' else inf
     for p in line.points:
-        ends = (p.value - p.half, p.value + p.half) if p.half else (None, None)
+        ends = (None, None) if p.half is None else (max(p.value - p.half, 0.), min(p.value + p.half, most))
         text = hover_text(line, p, number, unit, '; ')
         points.append(Point(p.cycle, sparsity_place(p.sparsity), p.value, text, *ends))
     color, dash, mark = group_style(i, bool(line.why))
     width = 1. if line.why else 2.5
-    return Line(line.name, points, color, mark, dash, width, band=True)
+    return Line(line.name, points, color, mark, dash, width, band=not line.why)
 
 # %% ../../nbs/api/24j_charts.ipynb #cab69884
 _READINGS = {
-    '%': 'Further to the right, more weights are pruned. A band is the 95\u00a0% interval '
+    '%': 'Further to the right, more weights are pruned. A band, or a bar at a single mean, is the 95\u00a0% interval '
          'of a mean over seeds; single seeds have open marks.',
     'pruning rounds': 'How many rounds a method needs to get so sparse.',
     'images': 'How many images all trainings together have seen until then.'}

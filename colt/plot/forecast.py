@@ -6,9 +6,11 @@
 __all__ = ['Run', 'lines', 'in_danger', 'warning', 'budget']
 
 # %% ../../nbs/api/24b_forecast.ipynb #e8d37264
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil, inf, log
 from pathlib import Path
+from statistics import linear_regression
+from typing import Any
 
 from ..mask import Shares, is_bias
 from .style import short_name
@@ -89,19 +91,35 @@ def budget(
     records:list[Record],
     recipe:Recipe, # its targets say when the run is over
     match:Sequence[Shares]=(), # as `RunFolder.layers` of the run that this one is matched to
+    transfer:Mapping[str, Any]|None=None, # as `RunFolder.transfer`
 ) -> dict[str, tuple[float, float|None]]: # cycles, epochs, images, seconds: so far; to come, if it is known
-    "What a run has cost, and what it will cost if every cycle to come is like the last one"
+    "What a run has cost, and what it will cost if cycles to come are like the last one, or cheaper as they get sparser"
     if not records: return dict.fromkeys(('cycles', 'epochs', 'images', 'seconds'), (0, None))
-    last, left = records[-1], _cycles_left(records, recipe, match)
+    last = records[-1]
+    left = len(transfer['cycles']) - len(records) if transfer else _cycles_left(records, recipe, match)
     costs = { # so far, and of the last cycle
         'cycles': (len(records), 1),
         'epochs': (_total(records, 'epochs'), _total([last], 'epochs')),
         'images': (last.samples_seen, _total([last], 'samples')),
         'seconds': (last.seconds, _total([last], 'seconds'))}
     if left is None: return {name: (spent, None) for name, (spent, _) in costs.items()}
-    return {name: (spent, left*each) for name, (spent, each) in costs.items()}
+    budgets = {name: (spent, left*each) for name, (spent, each) in costs.items()}
+    return budgets | {'seconds': (last.seconds, _seconds_to_come(records, left))}
 
 # %% ../../nbs/api/24b_forecast.ipynb #30ab1741
 def _total(records, name):
     "The sum over all trainings"
     return sum(getattr(partition, name) for r in records for partition in r.partitions)
+
+# %% ../../nbs/api/24b_forecast.ipynb #15f00022
+def _seconds_to_come(records, left):
+    "Training time of so many cycles: like the last one or, if it was sparse, on the line of the sparse cycles"
+    last = records[-1]
+    samples, seconds = _total([last], 'samples'), _total([last], 'seconds')
+    sparse = [r for r in records if any(p.engine.startswith('sparse') for p in r.partitions)]
+    density = [1 - r.sparsity for r in sparse]
+    if len({*density}) < 2 or sparse[-1] is not last or not (last.votes and last.kept): return left*seconds
+    line = linear_regression(density, [_total([r], 'seconds')/_total([r], 'samples') for r in sparse])
+    share = sum(last.kept.values())/sum(last.unpruned.values())
+    saved = (density[-1]*(1 - share**n)*max(0., line.slope)*samples for n in range(1, left + 1))
+    return sum(max(0., seconds - each) for each in saved)

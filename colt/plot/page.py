@@ -18,7 +18,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from .forecast import warning
-from .run import FIGURES, KEPT, Figure
+from .run import FIGURES, KEPT
 from .run import accuracy_traces, control_names, overlap_traces, partition_names, survival_map, ticket_traces
 from .style import ALL, GREY, OTHERS
 from .style import accuracy_axis, at_most, key, partition_key, sparsity_axis, sparsity_place
@@ -162,9 +162,9 @@ def _draw_survival(fig, records, cycles):
     draw_panel(fig, 'survival', [kept], FIGURES['survival'].title, warning(records), cycles, FIRST_ON_TOP)
 
 # %% ../../nbs/api/24e_page.ipynb #24e0f102
-def _draw_lines(fig, panel, figure:Figure, records, cycles):
+def _draw_lines(fig, panel, figure, records, cycles):
     "Lines against the cycle"
-    traces = figure.traces(records) if figure.traces else []
+    traces = figure.traces(records)
     colors = {trace.name: trace.line.color for trace in traces}
     draw_panel(fig, panel, traces, figure.title, key(colors), cycles)
 

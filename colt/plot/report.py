@@ -16,7 +16,7 @@ from ..compare import LEVELS, Replicates, differences, missing, format_missing, 
 from ..files import write_whole
 from .card import Card, card_of
 from .charts import comparison_charts, run_charts
-from .comparison import has_interval, seeds_of
+from .comparison import seeds_of
 from .pieces import accuracy_rows, command_line, document, facts_list, note, page, reading
 from .pieces import section, side_by_side, table_of, tiles, wide
 from .run import control_names
@@ -24,7 +24,7 @@ from .svg import as_text, tag
 from .verdict import measured_over_seeds, verdict_in
 from ..record import COLUMNS, first_cells
 from ..records import Record, RunFolder
-from ..wording import duration, percent
+from ..wording import count_of, duration, percent
 
 # %% ../../nbs/api/24o_report.ipynb #ab000008
 WORDS = {
@@ -86,12 +86,12 @@ def _every_setting(card:Card):
 
 # %% ../../nbs/api/24o_report.ipynb #ab000009
 def _cycle_row(record:Record):
-    "Heading -> text, of a line of the table"
-    row = first_cells(record)
+    "Heading -> text, of a line of the table; a partition of the same name does not replace a column"
+    row = {}
+    if len(record.partitions) > 1: row = {p.name: percent(p.test_accuracy) for p in record.partitions}
+    row |= first_cells(record)
     if record.ticket: row['ticket'] = percent(record.ticket.test_accuracy)
     row |= {name: percent(control.test_accuracy) for name, control in record.controls.items()}
-    if len(record.partitions) > 1:
-        row |= {p.name: percent(p.test_accuracy) for p in record.partitions}
     overlap = record.agreement
     if overlap: row |= {'overlap': f'{overlap.all:.3f}', 'by chance': f'{overlap.chance:.3f}'}
     return row | {'images': f'{record.samples_seen:,}', 'time': duration(record.seconds)}
@@ -169,10 +169,10 @@ def _group(group:Replicates):
     "The accuracies of a group over its seeds"
     measured = measured_over_seeds(group)
     if not measured: return None
-    last = sorted(records[-1].sparsity for records in group.records.values())
+    last = sorted(records[-1].sparsity for records in group.records.values() if records[-1].ticket)
     sparsities = ' to '.join(dict.fromkeys(map(percent, (last[0], last[-1]))))
-    how = f'{group.size}, each with its last ticket, {sparsities} sparse. '
-    if has_interval(group):
+    how = f"{count_of(len(last), 'seed')}, each with its last ticket, {sparsities} sparse. "
+    if measured[0].interval:
         found = tag('p', verdict_in(measured))
         how += ("Intervals and differences: Student's t over seeds, 95 %, differences seed by seed, "
                 'without a correction for several comparisons.')

@@ -79,7 +79,7 @@ class Line(NamedTuple):
     mark: str = 'circle' # as plotly calls it: a symbol, with `-open` if it is not filled; empty for none
     dash: str = 'solid' # as plotly calls it
     width: float = 1.75
-    band: bool = False # draw the intervals as a band and not as whiskers
+    band: bool = False # joined points have intervals, which are drawn as a band and not as whiskers
 
 # %% ../../nbs/api/24i_svg.ipynb #b9b3431c
 class Axis(NamedTuple):
@@ -179,16 +179,15 @@ def svg(
 # %% ../../nbs/api/24i_svg.ipynb #24e0002a
 def _band(points, across, up):
     "The intervals of points that are joined"
-    known = [p for p in points if p.low is not None]
-    ends = [(p.x, p.high) for p in known] + [(p.x, p.low) for p in known[::-1]]
+    ends = [(p.x, p.high) for p in points] + [(p.x, p.low) for p in points[::-1]]
     path = 'L'.join(f'{across(x):.1f},{up(y):.1f}' for x, y in ends)
-    return tag('path', d=f'M{path}z', fill='currentColor', opacity=.15) if len(known) > 1 else None
+    return tag('path', d=f'M{path}z', fill='currentColor', opacity=.15)
 
 # %% ../../nbs/api/24i_svg.ipynb #e810da19
-def _marked(line, point, x, up):
-    "A mark, with its interval and its text"
+def _marked(line, point, x, up, has_band=False):
+    "A mark with its text, and its interval, unless a band shows that"
     parts = [tag('title', point.text)]
-    if point.low is not None and not line.band:
+    if point.low is not None and not has_band:
         whisker = f'M{x:.1f},{up(point.low):.1f}V{up(point.high):.1f}'
         parts.append(tag('path', d=whisker, stroke='currentColor', opacity=.45))
     parts.append(tag('circle', cx=x, cy=float(up(point.y)), r=9, fill='transparent')) # a pointer finds it
@@ -202,9 +201,11 @@ def _drawn(line, across, up):
     parts = []
     for points in split_at_gaps(line.points):
         path = 'L'.join(f'{across(p.x):.1f},{up(p.y):.1f}' for p in points)
-        if line.band: parts.append(_band(points, across, up))
-        if len(points) > 1: parts.append(tag('path', d=f'M{path}', **_stroke(line)))
-        if line.mark: parts += [_marked(line, p, across(p.x), up) for p in points]
+        is_joined = len(points) > 1
+        has_band = line.band and is_joined
+        if has_band: parts.append(_band(points, across, up))
+        if is_joined: parts.append(tag('path', d=f'M{path}', **_stroke(line)))
+        if line.mark: parts += [_marked(line, p, across(p.x), up, has_band) for p in points]
     return tag('g', *parts, **_colored(line.color))
 
 # %% ../../nbs/api/24i_svg.ipynb #124c19a2
