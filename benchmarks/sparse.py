@@ -2,6 +2,7 @@
 
     python benchmarks/sparse.py ARCH SPARSITY ... >> sparse.jsonl      (a line for each sparsity; about 20 to 60 s each)
     python benchmarks/sparse.py --run FOLDER SPARSITY ... >> sparse.jsonl  (with the masks of a run's cycles)
+    python benchmarks/sparse.py --auto ARCH SPARSITY ...               (training steps of `--engine auto` alone, where it is sparse)
     python benchmarks/sparse.py --layers > layers.jsonl                (single layers: what the rule of `auto` is made from)
     python benchmarks/sparse.py --profile FOLDER SPARSITY ...          (a run's masks: where a step's time goes, and the machine's peaks)
     python benchmarks/sparse.py --table sparse.jsonl                   (Markdown, for benchmarks/results.md)
@@ -91,6 +92,18 @@ def measure(arch, sparsity, run=None):
             x = torch.randn(n, *shape).to(memory_format=torch.channels_last)
             row[f'batch {n}'] = interleaved(*(lambda m=m, x=x: m(x) for m in both), budget=SECONDS/2)
     return row
+
+
+def of_auto(arch, sparsity):
+    "A training step as `--engine auto` computes it in a long training, beside a dense one; None where it is dense"
+    batch = 256 if arch in SMALL else 128
+    net, mask, shape = network(arch, sparsity)
+    traced, recipe = trace(net, mask, shape), Recipe(arch=arch)
+    choice = choose(traced.layers, 10**7, batch, torch.get_num_threads())
+    if not choice.names: return None
+    engines = Dense(network(arch, sparsity)[0], recipe, mask), Sparse(net, recipe, mask, traced, choice)
+    x, y = torch.randn(batch, *shape), torch.randint(10, (batch,))
+    return interleaved(*(lambda e=e: float(e.step(x, y, 1e-3)) for e in engines))
 
 
 KERNELS = 'convolve', 'differentiate', 'finish', 'pool', 'mask_gradient'
@@ -185,6 +198,8 @@ if __name__ == '__main__':
     if sys.argv[1] == '--table': print('\n'.join(table([json.loads(line) for line in Path(sys.argv[2]).read_text().splitlines()])))
     elif sys.argv[1] == '--layers':
         for row in layers(): print(json.dumps(row), flush=True)
+    elif sys.argv[1] == '--auto':
+        for sparsity in map(float, sys.argv[3:]): print(sys.argv[2], f'{sparsity:.0%}', of_auto(sys.argv[2], sparsity) or 'dense', flush=True)
     elif sys.argv[1] == '--profile':
         for sparsity in map(float, sys.argv[3:]): print('\n'.join(profile(RunFolder(sys.argv[2]), sparsity)), flush=True)
     elif sys.argv[1] == '--run':

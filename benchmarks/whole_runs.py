@@ -2,7 +2,7 @@
 
     python benchmarks/whole_runs.py ARCH IMAGES EPOCHS SEED ... >> runs.jsonl     (two runs for each seed, in runs/whole-...)
     python benchmarks/whole_runs.py --table runs.jsonl                            (Markdown, for benchmarks/results.md)
-    python benchmarks/whole_runs.py --one ARCH IMAGES EPOCHS SEED ENGINE SPARSITY (a single run, untimed, for its masks)
+    python benchmarks/whole_runs.py --one ARCH IMAGES EPOCHS SEED ENGINE SPARSITY [STRATEGY]   (a single run, untimed, for its masks)
 
 Each run is a process of its own, timed from its start to its end, with the environment of the commands; the two engines take
 turns. It validates on a ninth as many images as it trains on, and is tested on 2,000, so that most of the time is training.
@@ -35,12 +35,12 @@ SMALL = 'fc1', 'lenet5', 'alexnet', 'conv3'
 def some(images, n, seed): return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:n]]
 
 
-def run(arch, images, epochs, seed, engine, sparsity=.98):
+def run(arch, images, epochs, seed, engine, sparsity=.98, strategy='global'):
     "One run, in this process"
     ratios = dict(conv_prune_ratio=.3, linear_prune_ratio=.3)
     name = 'fashionmnist' if arch in SMALL else 'cifar10'
     recipe = Recipe(arch=arch, dataset=name, sparsity=sparsity, seed=seed, end_iter=epochs, batch_size=256, lr=2e-3,
-                    engine=engine, augmentations=False, **ratios)
+                    engine=engine, prune_strategy=strategy, augmentations=False, **ratios)
     dataset = load(name, seed=seed)
     dataset = replace(dataset, train=some(dataset.train, images, seed), valid=some(dataset.valid, images//9, seed),
                       test=some(dataset.test, 2000, 0))
@@ -90,7 +90,7 @@ def table(rows):
 
 if __name__ == '__main__':
     if sys.argv[1] == '--table': print('\n'.join(table([json.loads(line) for line in Path(sys.argv[2]).read_text().splitlines()])))
-    elif sys.argv[1] == '--one': run(sys.argv[2], *map(int, sys.argv[3:6]), sys.argv[6], *map(float, sys.argv[7:]))
+    elif sys.argv[1] == '--one': run(sys.argv[2], *map(int, sys.argv[3:6]), sys.argv[6], *map(float, sys.argv[7:8]), *sys.argv[8:])
     else:
         for seed in sys.argv[4:]:
             for row in measured(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(seed)): print(json.dumps(row), flush=True)

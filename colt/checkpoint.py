@@ -6,7 +6,7 @@
 __all__ = ['Checkpoint', 'Signals']
 
 # %% ../nbs/api/12a_checkpoint.ipynb #5d1e12a3
-import json, signal, threading, time, warnings
+import errno, json, os, shutil, signal, threading, time, warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -53,6 +53,22 @@ def _read_state(path, job):
         if header['job'] != job: raise ValueError('another training has written it')
         return _unpack_state(tensors, header)
 
+# %% ../nbs/api/12a_checkpoint.ipynb #12ac0002
+_NO_ROOM = errno.ENOSPC, errno.EDQUOT
+_full = set[Path]() # folders that were warned of
+
+def _check_room(folder, size):
+    "Raise `OSError` unless there is room for a checkpoint, and as much again for what the run keeps"
+    free = shutil.disk_usage(folder).free
+    if 0 < free < 2*size: raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) # 0: some disks don't say it
+
+def _warn_of_room(folder):
+    "Say once that a run goes on without checkpoints"
+    if folder in _full: return
+    _full.add(folder)
+    warnings.warn(f"too little room for the states of trainings in '{folder}': the run goes on, "
+                  'but a training that is interrupted begins again, or where it was saved last', stacklevel=3)
+
 # %% ../nbs/api/12a_checkpoint.ipynb #a7b1eb11
 class Checkpoint:
     "The state of a training in a file"
@@ -79,9 +95,15 @@ class Checkpoint:
         state:TrainState,
         job:str='',
     ):
-        "Write the state; an interruption leaves the old file"
-        self.path.parent.mkdir(exist_ok=True)
-        write_whole(self.path, pack_tensors(*_pack_state(state, job)))
+        "Write the state; an interruption leaves the old file, and so does a lack of room, with a warning"
+        folder, data = self.path.parent, pack_tensors(*_pack_state(state, job))
+        try:
+            folder.mkdir(exist_ok=True)
+            _check_room(folder, len(data))
+            write_whole(self.path, data)
+        except OSError as e:
+            if e.errno not in _NO_ROOM: raise
+            _warn_of_room(folder)
         self.saved = time.monotonic()
 
     def is_due(self) -> bool: return time.monotonic() - self.saved > self.every

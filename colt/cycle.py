@@ -17,7 +17,7 @@ from .executors import Executor, FitJob, in_turn
 from .mask import Mask, Prunable, Shares, count_kept, layer_kept, prune
 from .partition import Partition
 from .plans import Origin
-from .recipe import Recipe
+from .recipe import Recipe, check_device
 from .results import Cycle, Report
 from .rewind import snapshot
 from .schedule import Ending, check_match, collapsed, off_path, prunable_of, rates_towards, reached
@@ -86,10 +86,10 @@ def _check_partitions(partitions, recipe):
 def _check_path(mask, layers, n):
     "Raise `ValueError` unless the mask of cycle `n` keeps as many weights as the run that is followed"
     sizes = {name: m.numel() for name, m in mask.items()}
-    if off_path(layer_kept(mask), sizes, layers):
+    ending = off_path(layer_kept(mask), sizes, layers)
+    if ending:
         raise ValueError(f'match: cycle {n} of this run would have {count_kept(mask):,} weights, '
-                         'and the other run has another number; '
-                         'it was continued or replaced: begin a new run that matches it')
+                         f'but {ending}; begin a new run that matches it')
 
 # %% ../nbs/api/17_cycle.ipynb #721112dd
 def cycles(
@@ -107,6 +107,7 @@ def cycles(
 
     Raise `ValueError` for a target out of reach, `Collapse` if pruning can't continue.
     """
+    check_device(recipe.device)
     prunable = prunable_of(net, recipe, head)
     _check_partitions(partitions, recipe)
     if match: check_match(match[0], prunable)

@@ -24,7 +24,7 @@ from .mask import Prunable, Shares, Weights, check_plain
 from .models import Net, create
 from .own_network import OwnNetwork, Source, called, check_tree, load_source, own_network
 from .partition import Partition, at_random, by_class
-from .recipe import Recipe, SettingError, is_here
+from .recipe import Recipe, SettingError, check_device
 from .rewind import snapshot
 from .schedule import check_match, not_pruned, outputs_of, prunable_of
 from .threads import choose_threads, step_work
@@ -191,8 +191,7 @@ def plan(
 
     Warn if a network is too narrow for all classes: then no ticket is evaluated.
     """
-    if not is_here(recipe.device):
-        raise SettingError('device', recipe.device, 'this machine has none; use cpu')
+    check_device(recipe.device)
     recipe = settled(recipe)
     dataset = images_of(recipe, data)
     partitions, (whole,) = partitions_of(recipe, dataset), by_class(dataset, 1)

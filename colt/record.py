@@ -159,7 +159,8 @@ def _have_types(values, origin, kinds):
 _DATA = { # in all of these, what may be None may be missing
     'fingerprint': str, # of all images
     'test': str|None, 'test_images': int|None, # of the test images, and how many
-    'classes': list[str], 'shape': list[int]} # (c, h, w)
+    'classes': list[str], 'shape': list[int], # (c, h, w)
+    'mean': list[float]|None, 'std': list[float]|None} # for each channel
 _START = {'samples_seen': int, 'seconds': float} # of late rewinding
 _TRANSFER = {'from': str, 'part1': str, 'part2': str, 'adapt': str, 'cycles': list[int]}
 _NETWORK = {'class': str, 'head': str, 'width': int|None, 'behaviour': dict[str, list[list[float]]]|None}
@@ -183,6 +184,21 @@ def _check_sizes(data):
     "Raise `ValueError` for images that no run can have"
     sizes = [*data['shape'], len(data['classes']), data.get('test_images') or 1]
     if len(data['shape']) != 3 or min(sizes) < 1: raise ValueError('its images have no size')
+    channels = [len(data[name]) for name in ('mean', 'std') if data.get(name) is not None]
+    if {*channels} - {data['shape'][0]}: raise ValueError('its mean or std is not a number for each channel')
+
+# %% ../nbs/api/19a_record.ipynb #ab5ab5c6
+def _check_counts(record):
+    counts = [record.cycle, record.samples_seen, *(record.kept or {}).values()]
+    for row in (record.votes or {}).values(): counts += row
+    for trained in record.partitions: counts += trained.best_epoch, trained.epochs
+    if min(counts) < 0: raise ValueError('it has a negative count')
+    if min([trained.samples for trained in record.partitions], default=0) < 1: raise ValueError('it has no training')
+    by_layer = [record.votes, record.kept]
+    if record.agreement: by_layer += record.agreement.layers, record.agreement.chances
+    for found in by_layer:
+        if found is not None and found.keys() != record.layers.keys():
+            raise ValueError('its counts are of other layers')
 
 # %% ../nbs/api/19a_record.ipynb #770c6ef9
 def _are_shares(values): return all(0 <= value <= 1 for value in values)
@@ -201,18 +217,6 @@ def _check_values(record):
     if not _are_shares(accuracies):
         raise ValueError('it has an accuracy that is not between 0 and 1')
     if not {*record.controls} <= {*CONTROLS}: raise ValueError('it has a control that this version does not know')
-
-def _check_counts(record):
-    counts = [record.cycle, record.samples_seen, *(record.kept or {}).values()]
-    for row in (record.votes or {}).values(): counts += row
-    for trained in record.partitions: counts += trained.best_epoch, trained.epochs
-    if min(counts) < 0: raise ValueError('it has a negative count')
-    if min([trained.samples for trained in record.partitions], default=0) < 1: raise ValueError('it has no training')
-    by_layer = [record.votes, record.kept]
-    if record.agreement: by_layer += record.agreement.layers, record.agreement.chances
-    for found in by_layer:
-        if found is not None and found.keys() != record.layers.keys():
-            raise ValueError('its counts are of other layers')
 
 # %% ../nbs/api/19a_record.ipynb #4f60c3db
 def _infer_kept(votes, min_votes, networks):

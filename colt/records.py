@@ -6,7 +6,7 @@
 __all__ = ['digest', 'RunText', 'read_kept', 'RunFiles', 'correct_images', 'RunFolder']
 
 # %% ../nbs/api/19_records.ipynb #c0601004
-import hashlib, warnings
+import hashlib, re, warnings
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,10 @@ class RunText:
     @property
     def threads(self) -> int: # that all trainings of the run compute with
         from colt.threads import check_threads # imports the engine, which figures do not need
-        with reading(self._recipe_file, _ADVICE): return check_threads(int(self.about()['versions']['threads']))
+        with reading(self._recipe_file, _ADVICE):
+            text = self.about()['versions']['threads']
+            if not re.fullmatch('[0-9]+', text): raise ValueError(f'its threads are {text}') # `int` reads all scripts
+            return check_threads(int(text))
 
     def records(self, stop:int|None=None) -> list[Record]: # up to line `stop`: -1 leaves out the last
         "The finished cycles, in order; raise `ValueError` if `cycles.jsonl` is damaged"

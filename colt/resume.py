@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['TRAINING', 'OF_OPTIMIZER', 'OF_TRANSFER', 'runs_in', 'find_run', 'the_run_with', 'higher_target', 'Standing',
-           'run_standing', 'transfer_standing', 'kept_run', 'with_one_target', 'resumed', 'matched', 'transfer_recipe',
-           'resumed_transfer', 'classes_and_shape']
+           'run_standing', 'transfer_standing', 'kept_run', 'with_one_target', 'resumed', 'matched',
+           'warn_if_unfinished', 'transfer_recipe', 'resumed_transfer', 'classes_and_shape']
 
 # %% ../nbs/api/22_resume.ipynb #10d00004
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from .data import Shape, size_of
 from .mask import Prunable
 from .plans import Layers as Layers
-from .recipe import Recipe
+from .recipe import Recipe, SettingError
 from .recording import check_parts
 from .records import Record, RunFolder, ending_of
 from .runs import other_run
@@ -83,7 +84,7 @@ class Standing:
     "How far a run is, or which other run is in its folder"
     state: str # in words, such as `has 2 cycles, sparsity 0.640`
     next: str = '' # what would be trained next, such as `cycle 2`; empty if nothing
-    further: str = '' # of a finished run: the setting that makes it continue if it is raised; or empty
+    further: float|None = None # of a finished run: the sparsity that makes it continue, as a new target
 
 # %% ../nbs/api/22_resume.ipynb #8612b16e
 def run_standing(
@@ -102,8 +103,7 @@ def run_standing(
     done = f"{count_of(len(records), 'cycle')}, sparsity {last.sparsity:.3f}"
     if ending is None: return Standing(f'has {done}', f'cycle {last.cycle + 1}')
     if not ending.finished: return Standing(f'has ended after {done}: {ending}')
-    further = ending.why if higher_target(records, recipe, match) else ''
-    return Standing(f'is finished after {done}: {ending}', further=further)
+    return Standing(f'is finished after {done}: {ending}', further=higher_target(records, recipe, match))
 
 # %% ../nbs/api/22_resume.ipynb #10d00017
 def transfer_standing(
@@ -144,6 +144,16 @@ def with_one_target(
     if given.keys() & _NO_TARGET.keys(): return _NO_TARGET | given
     return dict(given)
 
+# %% ../nbs/api/22_resume.ipynb #c2f70001
+def _check_target(recipe, leader, was):
+    "Raise `SettingError` for a target beyond the run that is followed, unless the recipe `was` has the same"
+    last = leader.records()[-1]
+    for setting, end in ('sparsity', last.sparsity), ('final_prune_rate', last.prune_rate):
+        target = getattr(recipe, setting)
+        if not target or end is None or target <= end or target == getattr(was, setting): continue
+        reason = f"out of reach; '{leader.name}', which is followed, leads to at most {int(end*1e5)/1e5}"
+        raise SettingError(setting, target, reason)
+
 # %% ../nbs/api/22_resume.ipynb #2b2af6b9
 def resumed(
     folder:RunFolder, # of the run
@@ -151,7 +161,7 @@ def resumed(
     out:str|Path, # the folder of all runs, where the run that it follows is looked for
     match:str='', # the run that it follows, if its name has changed
 ) -> tuple[Recipe, Layers]: # its new recipe, and the sparsities that it follows, if any
-    "How a run continues; raise `ValueError` if the run that it follows is missing"
+    "How a run continues; raise `ValueError` if the run that it follows is missing, or does not lead to a new target"
     settings = with_one_target(given)
     if 'sparsity' in settings: settings.setdefault('max_cycles', None)
     was = folder.recipe.match
@@ -160,7 +170,10 @@ def resumed(
     recipe = replace(folder.recipe, **settings)
     if not recipe.match: return recipe, []
     missing = f"the run that '{folder.path}' follows is missing (--match names it): "
-    return recipe, find_run(out, match or recipe.match, missing).layers()
+    leader = find_run(out, match or recipe.match, missing)
+    layers = leader.layers()
+    if layers: _check_target(recipe, leader, folder.recipe)
+    return recipe, layers
 
 # %% ../nbs/api/22_resume.ipynb #10d00026
 def matched(
@@ -168,12 +181,26 @@ def matched(
     name:str, # of the run to follow: a folder, or a name in `out`
     given:dict[str, Any], # setting -> its value, if it differs from that of this run
 ) -> tuple[Recipe, Layers]: # its recipe, and the sparsities that it follows
-    "The matched baseline of a run; raise `ValueError` if that is missing, or has no finished cycle"
+    "The matched baseline of a run; raise `ValueError` if that is missing, has no cycle, or ends before a target"
     leader = find_run(out, name)
     layers = leader.layers()
     if not layers: raise ValueError(f'--match {name}: this run has no finished cycle')
     follow: dict[str, Any] = dict(prune_type='lth', partition=1, max_cycles=None, match=leader.name)
-    return replace(leader.recipe, **follow | _NO_TARGET | given), layers
+    recipe = replace(leader.recipe, **follow | _NO_TARGET | given)
+    _check_target(recipe, leader, leader.recipe)
+    return recipe, layers
+
+# %% ../nbs/api/22_resume.ipynb #c2f70002
+def warn_if_unfinished(
+    leader:RunFolder, # a run with a finished cycle that is about to be followed
+):
+    "Warn if the run may still go on: a run that follows it now is finished with its last cycle"
+    try: recipe, match = resumed(leader, {}, leader.out)
+    except ValueError: return # what it follows itself is not here
+    records = leader.records()
+    if ending_of(records, recipe, match): return
+    warnings.warn(f"'{leader.name}' is not finished: a run that follows it now ends with its cycle {records[-1].cycle}",
+                  stacklevel=2)
 
 # %% ../nbs/api/22_resume.ipynb #10d00031
 TRAINING = ('optimizer lr momentum weight_decay batch_size start_iter end_iter warmup milestones gamma '

@@ -103,9 +103,10 @@ def _opened(folder, plan): return RunFolder(folder, plan.own.source if plan.own 
 # %% ../nbs/api/20_runs.ipynb #c7e85f63
 def _are_same_tickets(was, now):
     "Whether two transfers train the same tickets; the run that found them may have moved, under its name"
-    if was and now: now = {key: value for key, value in now.items() if key in was} # an early transfer has fewer
-    if not was or not now or RunFolder(was['from']).exists(): return was == now
-    return {**was, 'from': Path(was['from']).name} == {**now, 'from': Path(now['from']).name}
+    if not was or not now: return was == now
+    now = {key: value for key, value in now.items() if key in was} # an early transfer has fewer
+    if not RunFolder(was['from']).exists(): was, now = ({**one, 'from': Path(one['from']).name} for one in (was, now))
+    return was == now
 
 def other_run(
     folder:RunFolder, # of a run that exists
@@ -133,9 +134,9 @@ def check_same(
 # %% ../nbs/api/20_runs.ipynb #710b3af6
 def _check_init(folder, init):
     "Raise `ValueError` if the run has other initial weights; of θk, only the names are compared"
-    if folder.recipe.is_late and not folder.about()['start'] and not folder.transfer: return # `execute` writes them
-    kept, is_late = folder.init(), folder.about()['start']
-    is_same = kept.keys() == init.keys() if is_late else _are_equal(kept, init)
+    start = folder.about()['start'] # None before θk is trained
+    if folder.recipe.is_late and not start and not folder.transfer: return # `execute` writes θk
+    is_same = folder.init().keys() == init.keys() if start else _are_equal(folder.init(), init)
     if is_same: return
     raise ValueError(f"'{folder.path}/init.safetensors' is not the θ0 that the recipe gives here; "
                      'put back a copy, or begin another run')

@@ -18,7 +18,7 @@ from torch import nn
 from .augment import augment, draw_epoch
 from .checkpoint import Checkpoint, Signals
 from .data import Images, generator
-from .data.image_files import to_device
+from .data.image_files import in_memory, to_device
 from .data.seeds import batches, drop_pair, generator_states, keep_generators, seeded, set_generator_states
 from .engines.dense import Dense, evaluate as evaluate, to_input
 from .engines.sparse import compilation_of, engine_of
@@ -77,9 +77,9 @@ def _clock(training): # only differences count
 def _seconds(training): return training.state.seconds + _clock(training) - training.began # of training until now
 
 # %% ../nbs/api/12_train.ipynb #14a10022
-def _progress(training, epoch, *rest): # as the callback gets it, but for a loss that is not read yet
-    progress = Progress(training.partition.name, training.cycle, epoch, training.recipe.end_iter, *rest)
-    return replace(progress, compiled=training.compiled)
+def _progress(training, epoch, step, steps, loss, accuracy=None, doing='training'): # its loss may not be read yet
+    name, epochs = training.partition.name, training.recipe.end_iter
+    return Progress(name, training.cycle, epoch, epochs, step, steps, loss, accuracy, doing, training.compiled)
 
 def _notify(training, progress):
     "Pass a `Progress` to `report`, and measure how long it takes"
@@ -93,7 +93,7 @@ def _notify(training, progress):
 def _add_compiled(training, seconds):
     training.compiled += seconds
     epochs = training.recipe.start_iter + len(training.state.history)
-    _notify(training, replace(_progress(training, epochs, 0, 1, math.nan), doing='compiling'))
+    _notify(training, _progress(training, epochs, 0, 1, math.nan, doing='compiling'))
 
 def _compilation(training): # a context
     return compilation_of(training.engine, lambda seconds: _add_compiled(training, seconds))
@@ -163,8 +163,7 @@ def _after_batch(training, images, *progress, is_last):
 def _check_outputs(training):
     "Raise `ValueError` if the network has fewer outputs than there are classes"
     partition, recipe = training.partition, training.recipe
-    x, _ = next(partition.valid.batches([torch.tensor([0])]))
-    x = to_input(x.to(recipe.device), partition.train.mean_std)
+    x = to_input(in_memory(partition.valid[:1]).x.to(recipe.device), partition.train.mean_std)
     first = generator(recipe.seed, 'first forward pass').initial_seed() # always the same
     with seeded(first, recipe.device), _compilation(training): outputs = training.engine.outputs(x).shape[1]
     n = len(partition.classes)

@@ -21,7 +21,7 @@ from .mask import Weights, find_prunable
 from .own_network import OwnNetwork
 from .partition import Partition, classes_of, named, partition_name
 from .plans import images_of, provenance
-from .recipe import Recipe
+from .recipe import Recipe, check_device
 from .recording import clear_leftovers, recording, warn_of_losses
 from .records import Record, RunFolder, record_of
 from .results import Cycle, Report
@@ -179,8 +179,9 @@ def plan_transfer(
 ) -> Transfer:
     """Find the tickets and load the images
 
-    Errors as in `choose_tickets`; also if the run had other images of the same name.
+    Errors as in `choose_tickets`; also if the run had other images of the same name, or another machine's device.
     """
+    check_device(recipe.device)
     is_named = not isinstance(data, Dataset)
     name = recipe.dataset if is_named else ''
     _check_source(source, recipe, numbers, name) # before anything is loaded

@@ -20,6 +20,7 @@ from torch.nn.parameter import is_lazy
 
 from .checkpoint import Checkpoint
 from .copies import attributes_of, on_copy
+from .data.image_files import in_memory
 from .data.images import Shape, one_line
 from .data.seeds import seeded
 from .engines.dense import lay_out_, main_output, to_input
@@ -278,15 +279,14 @@ def _from_elsewhere(net, out):
 @torch.no_grad()
 def _in_evaluation(net, partition, batch):
     "What is to be said of the outputs in evaluation; raise `ValueError` if their number is another one in training"
-    def inputs(images):
-        x, _ = next(images.batches([torch.arange(len(images))]))
-        return to_input(x.to(next(net.parameters()).device), partition.train.mean_std)
+    device = next(net.parameters()).device
+    def inputs(images): return to_input(in_memory(images).x.to(device), partition.train.mean_std)
     x = inputs(partition.valid)
     lay_out_(net, torch.contiguous_format)
     def outputs(x): # which a network may change in place
         return main_output(net(x.clone(memory_format=torch.contiguous_format))).float()
     net.train()
-    with seeded(0), torch.enable_grad(): trained = outputs(inputs(partition.train)[:batch])
+    with seeded(0), torch.enable_grad(): trained = outputs(inputs(partition.train[:batch]))
     told, width = _from_elsewhere(net, trained), trained.shape[-1]
     net.eval()
     with seeded(0): first, second = outputs(x), outputs(x)

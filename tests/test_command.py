@@ -14,7 +14,7 @@ import torch
 from conftest import COMMAND
 from safetensors.torch import load_file
 
-from colt.cli import colt_transfer
+from colt.cli import colt_prune, colt_transfer
 from colt.panel.session import Session
 from colt.recording import drop_last
 from colt.records import RunFolder
@@ -124,6 +124,13 @@ def test_an_interrupt_says_how_to_go_on(interruptible, tmp_path):
     _, complaint = process.communicate(timeout=60)
     assert process.returncode == 1 and complaint.count('\n') == 1
     assert complaint.startswith('colt-prune: interrupted; resume with: ') and complaint.endswith('colt-prune --resume --name stopped\n')
+
+
+def test_an_interrupt_before_there_is_a_run_says_that_the_same_command_begins_again(tmp_path, monkeypatch, capsys):
+    def interrupted(*_): raise KeyboardInterrupt
+    monkeypatch.setattr('colt.cli.training.create_run', interrupted)
+    assert colt_prune(['--out', str(tmp_path)]) == 1
+    assert capsys.readouterr().err == 'colt-prune: interrupted; the same command begins again\n'
 
 
 IN_A_TERMINAL = """

@@ -94,6 +94,7 @@ def test_make_dist_builds_a_wheel_and_an_sdist_with_the_settings(made):
     assert {'settings.ini', 'setup.py', 'pyproject.toml', 'README.md', 'LICENSE', 'CITATION.cff', 'SECURITY.md'} <= inside
     assert {'colt/tour.ipynb', 'colt/voila.json', 'colt/py.typed', 'colt/__init__.pyi'} <= inside
     assert {'colt/panel/live_figure.js', 'colt/panel/panel.css', 'colt/plot/report.css'} <= inside
+    assert not [name for name in inside if name.startswith('tests')] # without conftest.py and its like they would not run
     assert '\trm -rf dist\n\t$(BIN)/python -m build' in (TOP/'Makefile').read_text() # so that dist/*.whl is one wheel
 
 

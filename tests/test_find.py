@@ -1,11 +1,13 @@
 "Networks and images of one's own: one call finds a ticket, the trained network is kept, and it takes images as they are"
 import builtins
 import json
+import re
 import subprocess
 import sys
 from contextlib import redirect_stdout
 from dataclasses import replace
 from io import StringIO
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ from colt.files import seal
 from colt.find import find_ticket
 from colt.models import create
 from colt.plans import plan
-from colt.progress import bytes_written
+from colt.progress import bytes_written, opening
 from colt.recipe import Recipe, SettingError
 from colt.records import RunFolder, correct_images
 from colt.runs import create_run, evaluate_ticket, execute
@@ -294,6 +296,20 @@ def test_what_a_run_says_that_it_writes_is_near_to_what_it_writes(tmp_path, digi
     list(execute(p, run))
     written = sum(f.stat().st_size for f in run.path.rglob('*') if f.is_file())
     assert .6 < bytes_written(p)/written < 1.6
+
+
+def test_without_room_for_states_of_trainings_a_run_goes_on(tmp_path, digits, monkeypatch):
+    p = plan(Recipe.default('fc1', linear_prune_ratio=.3, **SHORT), digits)
+    whole = create_run(p, tmp_path/'whole', 1)
+    list(execute(p, whole))
+    needed = re.search(r"writes about .* into '.*', and up to (\S+) MB more while it runs; not pruned", opening(p, 'run')).group(1)
+    assert float(needed)*1e6 == pytest.approx(12*(tmp_path/'whole/init.safetensors').stat().st_size, rel=.05)
+    monkeypatch.setattr('shutil.disk_usage', lambda path: SimpleNamespace(free=500_000))      # less than two states, more than a ticket
+    run = create_run(p, tmp_path/'run', 1)
+    with pytest.warns(UserWarning) as said: list(execute(p, run))
+    assert [str(w.message).partition(':')[0] for w in said] == [f"too little room for the states of trainings in '{run.path}/partial'"]
+    for n in 0, 1: assert run.file('tickets', n).read_bytes() == whole.file('tickets', n).read_bytes()
+    assert not (run.path/'partial').exists()
 
 
 def test_progress_is_quiet_without_a_terminal(tmp_path):

@@ -8,14 +8,18 @@ import pytest
 import torch
 
 from colt.cli import colt_compare, colt_prune, colt_transfer
+from colt.cycle import cycles
 from colt.data import load
 from colt.files import pack_tensors
 from colt.models import create
+from colt.partition import by_class
+from colt.plans import plan
 from colt.recipe import Recipe
 from colt.records import RunFolder, ending_of
 from colt.resume import transfer_recipe
 from colt.runs import create_run, resume_run
 from colt.ticket import Ticket
+from colt.train import fit
 from colt.transfers import plan_transfer
 
 OLDER = Path(__file__).with_name('older')/'run-0.1.0'
@@ -101,6 +105,9 @@ WRONG = [ # path in recipe.json, or in the first line of cycles.jsonl; and a val
     ('recipe.json', ['data'], {}), ('recipe.json', ['data', 'classes'], 5), ('recipe.json', ['data', 'shape'], 5),
     ('recipe.json', ['data', 'shape'], [1, 0, 8]), ('recipe.json', ['data', 'test_images'], 'x'), ('recipe.json', ['start'], {'x': 1}),
     ('recipe.json', ['transfer'], {'cycles': 1}), ('recipe.json', ['network'], {'class': 1}), ('recipe.json', ['recipe', 'dataset'], {}),
+    ('recipe.json', ['recipe', 'lr'], 10**400), ('recipe.json', ['recipe', 'weight_decay'], 10**400), ('recipe.json', ['recipe', 'warmup'], 10**400),
+    ('recipe.json', ['recipe', 'overlap'], '٢'), ('recipe.json', ['recipe', 'milestones'], '٠'), ('recipe.json', ['data', 'mean'], []),
+    ('recipe.json', ['data', 'mean'], [float('nan')]), ('recipe.json', ['data', 'std'], [10**400]), ('cycles.jsonl', ['seconds'], 10**400),
     ('recipe.json', ['recipe', 'arch'], None), ('recipe.json', ['recipe', 'match'], 5), ('cycles.jsonl', ['parts'], []),
     ('cycles.jsonl', ['parts', 0, 'samples'], 0), ('cycles.jsonl', ['agreement', 'layers'], {}),
     ('cycles.jsonl', ['controls'], {'=1+1': {'valid_accuracy': 1, 'test_accuracy': 1}})]
@@ -116,6 +123,32 @@ def test_a_wrong_value_is_a_damaged_file(old, capsys, file, keys, value):
     assert colt_compare(['old']) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert f"colt-compare: 'runs/old/{file}' is damaged" in said or f"colt-compare: 'old/{file}' is damaged" in said
+
+
+def test_the_number_of_threads_has_plain_digits(old):
+    about = json.loads((old.path/'recipe.json').read_text())
+    about['versions']['threads'] = '٣'
+    (old.path/'recipe.json').write_text(json.dumps(about))
+    with pytest.raises(ValueError, match='its threads are ٣'): str(old.threads)
+
+
+@pytest.mark.parametrize('device', ['cuda:99', 'mps'])
+def test_a_device_that_is_not_here_is_refused_before_anything_is_written(old, capsys, monkeypatch, device):
+    monkeypatch.setattr('torch.backends.mps.is_available', lambda: False)
+    about = json.loads((old.path/'recipe.json').read_text())
+    about['recipe']['device'] = device
+    (old.path/'recipe.json').write_text(json.dumps(about))
+    refused = f'device {device}: this machine has none; use cpu'
+    for command, line in (colt_prune, '--resume --name old --max_cycles 3'), (colt_transfer, '--from old --part2 A --name moved'):
+        assert command(line.split()) == 2
+        assert capsys.readouterr().err.splitlines()[-1].endswith(refused)
+    assert not RunFolder('runs/moved').path.exists()
+    images, recipe = load('digits'), old.recipe
+    for work in (lambda: plan_transfer(old, transfer_recipe(recipe, 'digits', {}), images), lambda: plan(recipe, images),
+                 lambda: next(cycles(create('lenet5', 5, (1, 8, 8)), by_class(images, 2), recipe)),
+                 lambda: fit(create('lenet5', 10, (1, 8, 8)), by_class(images, 1)[0], recipe)):
+        with pytest.raises(ValueError, match=refused): work()
+    assert colt_transfer('--from old --part2 A --cycle 1 --end_iter 1 --device cpu --name moved'.split()) == 0
 
 
 def test_a_run_that_follows_itself_is_compared(old, capsys):

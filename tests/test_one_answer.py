@@ -273,11 +273,30 @@ def test_a_second_call_and_the_lab_offer_the_way_further_that_the_first_call_off
     if name == 'matched': return
     words = shlex.split(again[1])
     sparsity = float(words[-1])
+    assert f'--resume --sparsity {sparsity} continues it' in said(['--resume', *place, '--dry_run'])
     assert f'would resume {tmp_path}/{name}' in said(['--resume', *place, '--sparsity', words[-1], '--dry_run'])
     assert sparsity >= (lab.recipe.sparsity or 0) and 'Go further continues' in lab.console.notice.value
     lab.go_further()
     ends = lab.recipe.sparsity, lab.recipe.final_prune_rate, lab.recipe.max_cycles
     assert ends == (sparsity, None, None) and not lab.console.step.disabled
+
+
+def test_a_dry_run_says_how_far_a_run_with_an_end_of_its_own_follows_another(out, capsys):
+    cycles = RunFolder(out/'target').records()
+    for end in f'--sparsity {cycles[1].sparsity - .01}', '--max_cycles 1':
+        assert colt_prune([*f'--match target --name short --dry_run {end}'.split(), '--out', str(out)]) == 0
+        said = capsys.readouterr().out
+        assert f'to a sparsity of {cycles[1].sparsity:.5f}\n' in said and f'pruning rounds: 1 (that run has {len(cycles) - 1})' in said
+
+
+def test_who_follows_a_run_learns_where_it_ends_before_anything_is_trained(out, capsys):
+    def said(*words): return colt_prune([*words, '--name', 'short', '--dry_run', '--out', str(out)]), capsys.readouterr().err
+    cut(RunFolder(out/'target'), 1)
+    assert said('--match', 'target') == said('--match', 'target', '--sparsity', '0.95') == (0, '')     # its own target
+    assert said('--match', 'target-1') == (0, "colt-prune: warning: 'target-1' is not finished: a run that follows it now ends with its cycle 1\n")
+    code, error = said('--match', 'target', '--sparsity', '0.9999')
+    reach = RunFolder(out/'target').records()[-1].sparsity
+    assert code == 2 and error.endswith(f"out of reach; 'target', which is followed, leads to at most {int(reach*1e5)/1e5}\n")
 
 
 def test_a_dry_run_of_several_seeds_names_another_run_and_a_folder_that_is_taken(out, tmp_path, capsys):

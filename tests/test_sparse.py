@@ -1,6 +1,8 @@
 "Sparse layers against dense ones in double precision: values and gradients, whatever the shape, the mask and the batch"
 import copy
 import math
+import os
+import pickle
 import subprocess
 import sys
 from functools import partial
@@ -18,10 +20,11 @@ from torch import nn
 pytest.importorskip('numba', reason='the extra `sparse` is not installed')
 
 from colt.copies import copied
-from colt.engines import layers
+from colt.engines import layers, taps
 from colt.engines.blocks import clear_padding_, from_blocks, to_blocks
-from colt.engines.folded import folded
+from colt.engines.folded import FoldedLayer, folded
 from colt.engines.graph import trace
+from colt.engines.inference import sparse_network
 from colt.engines.layers import SparseLayer
 from colt.engines.sparse_net import OnBlocks, SparseNet
 from colt.mask import full_mask
@@ -339,7 +342,8 @@ def test_evaluation_and_the_folded_layer(small_tiles):
     layer.norm.running_mean.normal_(), layer.norm.running_var.uniform_(.5, 2)
     layer.eval()
     conv = nn.Conv2d(3, 4, 3, padding=1)
-    conv.weight.data.zero_()[layer.kept], conv.bias = layer.values.data, layer.bias
+    to, channel, dy, dx, _ = layer.reads
+    conv.weight.data.zero_()[to, channel, dy + 1, dx + 1], conv.bias = layer.values.data, layer.bias
     expected = F.max_pool2d(layer.norm(conv(from_blocks(x, 20))), 2).relu()
     for form in layer, folded(layer): assert torch.allclose(from_blocks(form(x, 20), 20), expected, atol=1e-5)
     assert folded(layer).norm is None and layer.norm is not None
@@ -368,3 +372,63 @@ def test_everything_else_works_without_numba():
     program = 'import sys; sys.modules["numba"] = None; import colt, colt.cycle, colt.runs, colt.engines.dense, colt.engines.taps; print("fine")'
     done = subprocess.run([sys.executable, '-c', program], cwd=TOP, capture_output=True, text=True, check=True)
     assert done.stdout == 'fine\n'
+
+
+def test_bands_of_the_backward_pass(small_tiles, monkeypatch):
+    "Gradients that come in several bands of channels are those that come at once"
+    torch.manual_seed(6)
+    monkeypatch.setattr(taps, '_SECOND', 2000)
+    conv = nn.Conv2d(3, 20, 3, padding=1)
+    kept = mask_like(conv.weight, .8)
+    found = SparseLayer(conv, kept, (3, 6, 6))._geometry((3, 6, 6)).backward
+    assert len(found.start) - 1 > 2*3 # bands of three channels
+    compare(conv, kept, 20, (3, 6, 6), nn.BatchNorm2d(20), 'relu')
+
+
+def test_images_of_another_number_of_channels_are_refused():
+    layer = a_layer().eval()
+    for form in layer, FoldedLayer(layer):
+        for c in 1, 4:
+            with pytest.raises(ValueError, match='of 3 channels'), torch.no_grad(): form(to_blocks(torch.randn(20, c, 6, 6)), 20)
+    with pytest.raises(ValueError, match='of 3 channels'): FoldedLayer(layer)(torch.randn(1, 4, 6, 6, 1), 1)
+    linear = SparseLayer(nn.Linear(8, 4), torch.ones(4, 8, dtype=torch.bool), (8,))
+    with pytest.raises(ValueError, match='of 8 channels'): FoldedLayer(linear)(torch.randn(1, 9, 1, 1, 1), 1)
+
+
+def test_a_sparse_network_can_be_pickled():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4*16, 5)).eval()
+    mask = {'0.weight': mask_like(net[0].weight, .5)}
+    x = torch.randn(20, 3, 6, 6)
+    for sparse in sparse_network(net, mask, (3, 6, 6)), SparseNet(net, mask, trace(net, mask, (3, 6, 6))):
+        again = pickle.loads(pickle.dumps(sparse))
+        with torch.no_grad():
+            for n in 1, 20: assert torch.equal(again(x[:n]), sparse(x[:n]))
+
+
+IN_THREADS = """
+import numba, torch
+from concurrent.futures import ThreadPoolExecutor
+from torch import nn
+from colt.engines.blocks import to_blocks
+from colt.engines.folded import FoldedLayer
+from colt.engines.layers import SparseLayer
+conv = nn.Conv2d(3, 4, 3, padding=1)
+layer = SparseLayer(conv, torch.rand_like(conv.weight) < .5, (3, 5, 5), activation='relu')
+image, folded = torch.randn(1, 3, 5, 5, 1), FoldedLayer(layer.eval())
+x = to_blocks(torch.randn(40, 3, 5, 5)).requires_grad_()
+def compute(_):
+    with torch.no_grad(): one = folded(image, 1)
+    z = layer(x, 40)
+    return one, z.detach(), *torch.autograd.grad(z, x, torch.ones_like(z))
+first = compute(0)
+with ThreadPoolExecutor(3) as pool:
+    for results in pool.map(compute, range(300)): assert all(map(torch.equal, first, results))
+print(numba.threading_layer())
+"""
+
+
+def test_threads_may_compute_at_once_without_openmp():
+    "Numba's own threads end the process if two callers come at once"
+    done = subprocess.run([sys.executable, '-c', IN_THREADS], env=os.environ | {'NUMBA_THREADING_LAYER': 'workqueue'},
+                          capture_output=True, text=True)
+    assert done.stdout == 'workqueue\n', done.stderr

@@ -105,6 +105,8 @@ def test_the_flag_says_how_many_and_a_transfer_has_its_own(tmp_path, monkeypatch
     assert colt_transfer('--from run --cycle 0 --end_iter 1 --threads 3 --name there'.split()) == 0 and RunFolder('runs/there').threads == 3
     capsys.readouterr()
     assert colt_prune([*line.split(), '--threads', '0']) == 2 and '--threads 0' in capsys.readouterr().err
+    assert colt_prune(['--threads', '1000', '--dry_run']) == 0
+    assert capsys.readouterr().err.startswith('colt-prune: warning: --threads 1000: this machine has ')
 
 
 def test_what_was_given_is_the_most(tmp_path):

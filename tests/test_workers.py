@@ -170,4 +170,4 @@ def test_matched_runs_follow_the_run_of_their_seed_and_a_dry_run_says_what_is_le
     '--seeds=': '--seeds is empty', '--cluster=': '--cluster is empty', '--workers=': '--workers is empty'}.items())
 def test_a_mistake_is_one_sentence_and_writes_nothing(line, error, tmp_path, prune):
     done = prune(line)
-    assert done.returncode == 2 and error in done.stderr and done.stderr.count('\n') == 1 and [*tmp_path.iterdir()] == []
+    assert done.returncode == 2 and error in done.stderr and done.stderr.count('\n') == 1 and not done.stdout and [*tmp_path.iterdir()] == []

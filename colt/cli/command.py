@@ -118,9 +118,10 @@ class Terminal:
     def end(self,
         what:object, # an error, or words
         code:int, # exit code
+        hint:str='', # until there is one that says how to resume
     ) -> int: # the same code
         "Print why the command ends, and how to resume"
-        self.print_error(f'{what}; {self.hint}' if self.hint else what)
+        self.print_error('; '.join(filter(None, [str(what), self.hint or hint])))
         return code
 
 # %% ../../nbs/api/26a_command.ipynb #16a00013
@@ -176,6 +177,8 @@ def _check_not_empty(parser, args):
             raise ValueError(f'{flag} is empty; give it a word, or leave it out')
 
 # %% ../../nbs/api/26a_command.ipynb #9d0f48e7
+_AGAIN = 'the same command begins again'
+
 def run_command(
     parser:argparse.ArgumentParser,
     argv:Sequence[str]|None, # the flags; None for those of the process
@@ -189,10 +192,10 @@ def run_command(
             _check_not_empty(parser, args)
             work(terminal, args)
             return 0
-        except KeyboardInterrupt: return terminal.end('interrupted', 1)
+        except KeyboardInterrupt: return terminal.end('interrupted', 1, _AGAIN)
         except Ended as end:
             name = signal.Signals(end.number).name
-            return terminal.end(f'ended by {name}', 128 + end.number)
+            return terminal.end(f'ended by {name}', 128 + end.number, _AGAIN)
         except Exception as error: return _code_of(error, terminal)
 
 # %% ../../nbs/api/26a_command.ipynb #a8ad28ca

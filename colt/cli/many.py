@@ -24,16 +24,16 @@ from ..cycle import Collapse
 from ..data.image_files import processors_here
 from ..executors import Executor, cluster, processes
 from ..plans import Origin, Plan, plan_at, threads_for
-from ..progress import bytes_written, progress_bar
+from ..progress import progress_bar, room_needed
 from ..recipe import Recipe
 from ..recording import lost_files, whole_records
 from ..records import RunFolder, ending_of
 from ..resume import Layers, run_standing
 from ..results import Report
 from ..runs import check_same, create_run, execute, resume_run
-from ..schedule import MAX_ROUNDS, rounds_to_target
+from ..schedule import MAX_ROUNDS, cycles_to_follow, rounds_to_target
 from ..threads import using_threads
-from ..wording import duration, file_size
+from ..wording import duration
 from ..workers import Workers
 
 # %% ../../nbs/api/26c_many.ipynb #26cc0101
@@ -112,7 +112,7 @@ def executor(
 def _most_cycles(p):
     "Cycles of a run, at most; None if its recipe does not say"
     recipe = p.recipe
-    if p.match: return len(p.match)
+    if p.match: return len(cycles_to_follow(p.match, p.prunable, recipe))
     limits = [] if recipe.max_cycles is None else [recipe.max_cycles + 1]
     if recipe.sparsity:
         rounds = max(rounds_to_target(recipe, p.prunable))
@@ -170,9 +170,8 @@ def share_out(
         asked = 'auto' if address == 'local' else str(trainings)
     n = count_workers(asked, trainings, args.threads or threads)
     if n == 1 and not elsewhere: return 1
-    each = args.threads or threads or share_threads(args, p, n)
-    if not threads: args.threads = each
-    console.print(outlay(p, n, each))
+    if not threads: args.threads = threads = share_threads(args, p, n)
+    console.print(outlay(p, n, args.threads or threads))
     return n
 
 # %% ../../nbs/api/26c_many.ipynb #26cc0015
@@ -294,8 +293,8 @@ def _run_left(terminal, args, left):
     n = count_workers(args.workers, at_once, args.threads or left[0].stored_threads)
     threads = share_threads(args, p, n)
     left = [replace(job, threads=args.threads or job.stored_threads or threads) for job in left]
-    size = file_size(len(left)*bytes_written(p))
-    console.print(f'{outlay(p, n, left[0].threads, len(left))}; writes about {size} in all')
+    writes = room_needed(p, 'in all', len(left), 1 if elsewhere else n)
+    console.print(f'{outlay(p, n, left[0].threads, len(left))}; {writes}')
     with executor(args, n if elsewhere else 1) as train, progress_bar(console) as report:
         for job, state in run_jobs(left, n, report, train):
             console.print(f'{job.title}: {job.path} {state}')

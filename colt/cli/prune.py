@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import fmean
 
 from .command import Flag, add_flags, check_folder, command_parser, resume_command, run_command
-from .many import ELSEWHERE, executor, next_steps, run_seeds, seed_jobs, share_out
+from .many import ELSEWHERE, count_workers, executor, next_steps, run_seeds, seed_jobs, share_out
 from .training import add_run_flags, add_settings, asked_folder, asked_settings, card_lines
 from .training import check_flags, check_free, check_outputs, default_words, execute_with_table
 from .training import next_step, records_in
@@ -28,8 +28,8 @@ from ..plans import Origin, check_plan, plan_at
 from ..progress import opening
 from ..recipe import Recipe, one_shot, usual_device
 from ..record import collapse_of, first_cells
-from ..resume import Layers, classes_and_shape, higher_target, kept_run, matched
-from ..resume import resumed, run_standing, with_one_target
+from ..resume import Layers, classes_and_shape, find_run, higher_target, kept_run, matched
+from ..resume import resumed, run_standing, warn_if_unfinished, with_one_target
 from ..runs import execute
 from ..schedule import outputs_of, preview
 from ..wording import file_size, percent
@@ -157,6 +157,7 @@ def asked_recipe(
         recipe, match = resumed(run, given, args.out, args.match)
     elif args.match:
         recipe, match = matched(args.out, args.match, given)
+        warn_if_unfinished(find_run(args.out, args.match))
     else: recipe = _default_recipe(args.paper, given, own)
     recipe = settled(recipe)
     if args.one_shot: recipe = one_shot(recipe)
@@ -273,12 +274,13 @@ def _run(terminal, args, p, folder, records, standing):
         train_all = partial(execute, train=train)
         run = execute_with_table(terminal, args, p, folder, records, _row, train_all)
     say('\n'.join(['', *card_lines(run), '']))
-    summary = _summary(terminal.console, args, p, run, records)
+    summary = _summary(terminal.console, args, p, run, run.records())
     for label, text in summary.items(): say(f'{label:<15}{text}')
 
 # %% ../../nbs/api/26c_prune.ipynb #cc7d11a5
 def _prune(terminal, args):
     check_flags(args)
+    count_workers(args.workers, 1) # before anything is said or made
     own = asked_own(args)
     if args.seeds: return _prune_seeds(terminal, args, own)
     recipe, match = asked_recipe(args, own)

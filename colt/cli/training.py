@@ -8,9 +8,9 @@ __all__ = ['default_words', 'add_settings', 'add_run_flags', 'asked_settings', '
            'execute_with_table', 'card_lines']
 
 # %% ../../nbs/api/26b_training.ipynb #16b00004
-import re
+import re, warnings
 from argparse import SUPPRESS, ArgumentParser, Namespace, _ArgumentGroup
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_args
@@ -21,6 +21,7 @@ from rich.console import Console
 from .command import Flag, Terminal, add_flags, check_folder, resume_command
 from ..cycle import Collapse
 from ..data import DATASETS, to_download
+from ..data.image_files import processors_here
 from ..models import ARCHITECTURES
 from ..plans import Planned
 from ..progress import progress_bar
@@ -29,7 +30,7 @@ from ..recording import whole_records
 from ..records import Record, RunFolder
 from ..resume import Standing, kept_run
 from ..runs import check_empty, check_same, create_run, resume_run
-from ..wording import joined, percent, shown
+from ..wording import count_of, joined, percent, shown
 
 # %% ../../nbs/api/26b_training.ipynb #16b00008
 # settings that name an entry of a table
@@ -128,13 +129,15 @@ def asked_settings(
 def check_flags(
     args:Namespace,
 ):
-    "Raise `ValueError` for an impossible name, number of threads or data folder"
+    "Raise `ValueError` for an impossible name, number of threads or data folder; warn of too many threads"
     name, threads = args.name, args.threads
     if name is not None and not re.fullmatch(r'\w[\w.+=-]{0,199}', name):
         raise ValueError(f"--name '{name}': use at most 200 letters, digits and . _ + = -, "
                          'beginning with a letter, a digit or _; --out says in which folder')
     if threads is not None and threads < 1:
         raise ValueError(f'--threads {threads}: it must be a whole number of 1 or more')
+    if threads and threads > processors_here():
+        warnings.warn(f'--threads {threads}: this machine has {count_of(processors_here(), "processor")}', stacklevel=2)
     check_data(args.data)
 
 # %% ../../nbs/api/26b_training.ipynb #815cfba7
@@ -181,7 +184,7 @@ def _ways(standing):
     "What the user may do about a run that exists"
     other = '--name NAME starts another run'
     if standing.next: return f'--resume continues it, {other}'
-    if standing.further: return f'--resume with a higher --{standing.further} continues it, {other}'
+    if standing.further: return f'--resume --sparsity {standing.further} continues it, {other}'
     return other
 
 def check_free(
@@ -246,16 +249,6 @@ def renew_report(
     is_new = report.exists() and report.stat().st_mtime_ns > cycles.stat().st_mtime_ns
     if not is_new: write_report(folder)
 
-# %% ../../nbs/api/26b_training.ipynb #a313d2d3
-def _add_lines(table, row, records, new):
-    "Print a line for each finished cycle, then for each new one, which is added to them and yielded"
-    for record in records: table.add(row(record))
-    for record in new:
-        table.add(row(record))
-        before = [r for r in records if r.cycle < record.cycle] # the last one may be done again
-        records[:] = [*before, record]
-        yield record
-
 # %% ../../nbs/api/26b_training.ipynb #26bb0002
 _FINISHED = "the run in '{}' is finished"
 _KEY = ('valid: accuracy on validation images; test: accuracy on test images; '
@@ -266,7 +259,7 @@ def execute_with_table(
     args:Namespace,
     plan:Planned,
     folder:RunFolder,
-    records:list[Record], # the finished cycles; the new ones are added
+    records:Sequence[Record], # the finished cycles
     row:Callable[[Record], dict[str, str]], # a line of the table: heading -> text
     work:Callable[..., Iterator[Record]], # `execute` or `execute_transfer`
 ) -> RunFolder: # of the run
@@ -277,10 +270,12 @@ def execute_with_table(
         if args.resume: run = resume_run(plan, folder.path, args.threads)
         else: run = create_run(plan, folder.path, args.threads)
         terminal.hint = f'resume with: {resume_command(terminal.prog, args, folder.path.name)}'
+        for record in records: table.add(row(record))
         is_finished = True
         try:
-            for _ in _add_lines(table, row, records, work(plan, run, report)):
+            for record in work(plan, run, report):
                 is_finished = False
+                table.add(row(record))
                 write_report(run)
         except Collapse: # perhaps a process was killed between the last cycle and its report
             renew_report(run)

@@ -11,9 +11,10 @@ import copy
 import numpy as np
 from torch import Tensor, nn
 
-from .layers import _EVERYTHING, SparseLayer, _check_numbers, _fold
+from .blocks import LANES
+from .layers import _EVERYTHING, SparseLayer, _check_numbers, _fold, _threads
 from .pixels import PixelTaps, convolve_each, multiply, pixel_taps
-from .taps import find_reads, split_phases
+from .taps import split_phases
 from .tiles import tile_pixels
 
 # %% ../../nbs/api/11h_folded.ipynb #11ec000a
@@ -21,14 +22,15 @@ def folded(
     layer:SparseLayer,
 ) -> SparseLayer: # a copy
     "A layer with BatchNorm's running statistics in its weights and bias"
-    channel = layer.kept.nonzero()[:, 0].numpy()
-    values, bias = _fold(layer.values.detach(), layer._whole_bias().detach(), layer.norm, channel)
+    values, bias = _fold(layer.values.detach(), layer._whole_bias().detach(), layer.norm, layer.reads.to)
     copied = copy.deepcopy(layer)
     copied.values, copied.bias = nn.Parameter(values.clone()), nn.Parameter(bias.clone())
     copied.norm = None
     return copied
 
 # %% ../../nbs/api/11h_folded.ipynb #11ec0010
+_OF_A_THREAD = 150_000 # multiply-adds, at least, which take as long as waking a thread
+
 def one_by_one(
     layer:SparseLayer, # a convolution, without BatchNorm
     x:Tensor, # one lane, (n, phases*c, h, w, 1), phase by phase
@@ -39,7 +41,9 @@ def one_by_one(
 ) -> Tensor: # one lane, (n, o, height, width, 1)
     "A convolution, image by image, and what follows it"
     bounds = layer.bounds if residual is None else _EVERYTHING
-    y = convolve_each(x.squeeze(-1), values, taps, bias, bounds, layer.window)
+    macs = len(values)*taps.tiles*len(taps.cols)*LANES
+    threads = _threads(macs//_OF_A_THREAD) if macs > 2*_OF_A_THREAD else 1
+    y = convolve_each(x.squeeze(-1), values, taps, bias, bounds, layer.window, threads)
     if residual is not None: y = (y + residual.squeeze(-1)).clamp_(*layer.bounds)
     if layer.pool: y = layer.pool(y)
     return y.unsqueeze(-1)
@@ -51,24 +55,26 @@ class FoldedLayer(nn.Module):
         layer:SparseLayer, # BatchNorm is folded into a copy of it
     ):
         super().__init__()
+        _threads(1) # starts Numba's, and leaves torch's number of them as it is
         self.layer = layer = folded(layer)
         self.values = layer.values.detach().numpy()
         self.bias = layer._whole_bias().detach().numpy()
-        self.reads = find_reads(layer.kept, layer.stride, layer.padding)
-        self.starts = np.append(0, layer.kept.flatten(1).sum(1).cumsum(0).numpy()) # of each output
+        self.starts = np.append(0, np.bincount(layer.reads.to, minlength=layer.filters).cumsum()) # of each output
         self.lists: dict[tuple, tuple[PixelTaps, np.ndarray]] = {} # shape of an image -> taps, values
 
     def _multiplied(self, x):
         "A linear layer, image by image"
-        y, x = x.new_empty(len(x), len(self.bias)), x.flatten(1).numpy()
-        multiply(x, self.values, self.starts, self.reads.channel, self.bias, self.layer.bounds, y.numpy())
+        x = x.flatten(1)
+        self.layer._check_image((x.shape[1], 1, 1))
+        y = x.new_empty(len(x), len(self.bias))
+        multiply(x.numpy(), self.values, self.starts, self.layer.reads.channel, self.bias, self.layer.bounds, y.numpy())
         return y[:, :, None, None, None]
 
     def _taps(self, image, read):
         "The lists for images of this size, made once"
         if image not in self.lists:
-            taps = pixel_taps(self.reads, read, self.layer._geometry(image).out, tile_pixels())
-            self.lists[image] = taps, self.values[taps.order]
+            taps, order = pixel_taps(self.layer.reads, read, self.layer._geometry(image).out, tile_pixels())
+            self.lists[image] = taps, self.values[order]
         return self.lists[image]
 
     def forward(self,
@@ -80,6 +86,6 @@ class FoldedLayer(nn.Module):
         _check_numbers(x)
         if x.shape[-1] > 1: return self.layer(x, n, residual)
         if self.layer.is_linear: return self._multiplied(x)
-        phased = split_phases(x, self.layer.stride, self.reads.phases)
+        phased = split_phases(x, self.layer.stride, self.layer.reads.phases)
         taps, values = self._taps(tuple(x.shape[1:4]), tuple(phased.shape[1:4]))
         return one_by_one(self.layer, phased, taps, values, self.bias, residual)

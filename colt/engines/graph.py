@@ -99,8 +99,8 @@ class _Shapes(fx.Interpreter):
 
 # %% ../../nbs/api/11f_graph.ipynb #15c00001
 def _tried(compute, x):
-    "What a computation gives; it leaves no gradients, and the random numbers as they were"
-    with torch.no_grad(), torch.random.fork_rng(devices=[]): return compute(x)
+    "What a computation gives, without gradients"
+    with torch.no_grad(): return compute(x)
 
 def _shaped(net, x):
     "The graph of a network with its shapes; raise an error if there is none"

@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 from .engine_rule import costs, numba_obstacle
 from .graph import trace
 from .sparse_net import SparseNet, _enter, _enter_folded
+from .taps import Geometry
 from ..mask import Mask
 from ..wording import file_size
 
@@ -84,6 +85,7 @@ def memory(
     def add(value):
         if isinstance(value, Tensor): found[value.data_ptr()] = value.nbytes
         elif isinstance(value, np.ndarray): found[value.ctypes.data] = value.nbytes
+        elif isinstance(value, Geometry): add(vars(value))
         elif isinstance(value, dict | list | tuple):
             for each in value.values() if isinstance(value, dict) else value: add(each)
     for module in net.modules(): add(vars(module))

@@ -259,6 +259,7 @@ def differentiate(
     blocks, channels, h, w, _ = shape
     threads, line = len(scratch), w*LANES
     framed_line = width*out[0]*LANES
+    bands = (len(start) - 1)//channels
     for t in prange(threads):
         framed, part = scratch[t], parts[t]
         framed[:] = 0
@@ -268,14 +269,16 @@ def differentiate(
             for r in range(0, h, len(rows)):
                 for c in range(0, w, len(cols)):
                     pixel = r*framed_line + c*LANES
-                    for i in range(channels):
-                        here = _at(shape, n, i, r, c)
-                        x_tile = _load(rows, cols, x, here, line)
-                        total = _like(x_tile, 0)
-                        _prefetch(total, x, here + h*line, line)
-                        if len(dx): _prefetch(total, dx, here + h*line, line)
-                        for k in range(np.uint64(start[i]), np.uint64(start[i + 1])):
-                            read = _load(rows, cols, framed, pixel + offset[k], framed_line)
-                            if len(dx): total = _multiply_add(values[k], read, total)
-                            part[k] += _total(_dot(read, x_tile))
-                        if len(dx): _store(total, dx, here, line)
+                    for b in range(bands):
+                        for i in range(channels):
+                            here = _at(shape, n, i, r, c)
+                            group = b*channels + i
+                            x_tile = _load(rows, cols, x, here, line)
+                            total = _load(rows, cols, dx, here, line) if b and len(dx) else _like(x_tile, 0)
+                            _prefetch(total, x, here + h*line, line)
+                            if len(dx): _prefetch(total, dx, here + h*line, line)
+                            for k in range(np.uint64(start[group]), np.uint64(start[group + 1])):
+                                read = _load(rows, cols, framed, pixel + offset[k], framed_line)
+                                if len(dx): total = _multiply_add(values[k], read, total)
+                                part[k] += _total(_dot(read, x_tile))
+                            if len(dx): _store(total, dx, here, line)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from .blocks import LANES, clear_padding_, fused, pool_blocks, pooled_shape
 from .kernels import Gradient, convolve, differentiate, finish, mask_gradient, pool
-from .taps import Geometry, geometry, split_phases
+from .taps import Geometry, find_reads, geometry, split_phases
 from .tiles import tile_pixels
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00007
@@ -88,8 +88,7 @@ def _moments(sums, center, n, count):
     clear_padding_(sums, n)
     first, second = _over_batch(sums)
     mean = first/count
-    var = second/count - mean**2
-    return mean + center, var.clamp(min=0)
+    return mean + center, (second/count - mean**2).clamp(min=0)
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00013
 def _finished(y, scale, shift, call, residual):
@@ -226,8 +225,7 @@ def _check(layer, norm, activation):
     if isinstance(layer.padding, str): raise ValueError(f'{layer} has no sparse form: padding is {layer.padding!r}')
     for name, value in _REQUIRED.items():
         found = getattr(layer, name)
-        if found == value: continue
-        raise ValueError(f'{layer} has no sparse form: {name} is {found}, and must be {value}')
+        if found != value: raise ValueError(f'{layer} has no sparse form: {name} is {found}, and must be {value}')
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00035
 def _fold(values, bias, norm, channel):
@@ -244,8 +242,7 @@ def _update_statistics(norm, mean, var, count):
     "Move the running mean and variance towards those of a batch, as torch does"
     if norm.running_mean is None: return
     norm.num_batches_tracked.add_(1)
-    momentum = norm.momentum
-    if momentum is None: momentum = 1/norm.num_batches_tracked.item()
+    momentum = 1/norm.num_batches_tracked.item() if norm.momentum is None else norm.momentum
     norm.running_mean.lerp_(mean.float(), momentum)
     norm.running_var.lerp_((var*count/(count - 1)).float(), momentum)
 
@@ -289,23 +286,29 @@ class _KeptLayer(nn.Module):
     def __init__(self, layer, kept):
         super().__init__()
         self.is_linear = isinstance(layer, nn.Linear)
-        self.kept = kept.cpu()
-        if self.is_linear: self.kept = self.kept[:, :, None, None] # filters of one pixel
         self.values = nn.Parameter(layer.weight.detach()[kept])
         self.bias = layer.bias
-        self.stride = getattr(layer, 'stride', (1, 1))
-        self.padding = getattr(layer, 'padding', (0, 0))
+        self.stride, self.padding = getattr(layer, 'stride', (1, 1)), getattr(layer, 'padding', (0, 0))
+        if self.is_linear: kept = kept[:, :, None, None] # filters of one pixel
+        self.filters, self.channels, *self.kernel = kept.shape
+        self.reads = find_reads(kept, self.stride, self.padding)
         self.shapes: dict[tuple[int, ...], Geometry] = {}
+
+    def _check_image(self, image):
+        "Raise `ValueError` for the wrong number of channels, which the kernels would read from elsewhere"
+        if len(image) == 3 and image[0] == self.channels: return
+        raise ValueError(f'a sparse layer takes images of {self.channels} channels, (c, h, w), and these are {image}')
 
     def _geometry(self, image) -> Geometry:
         "The taps for images of this size, made once"
         image = tuple(image)
         if image not in self.shapes:
-            size = _output_size(image, self.kept.shape[2:], self.stride, self.padding)
-            self.shapes[image] = geometry(self.kept, self.stride, self.padding, image, size, tile_pixels())
+            self._check_image(image)
+            size = _output_size(image, self.kernel, self.stride, self.padding)
+            self.shapes[image] = geometry(self.reads, self.stride, image, (self.filters, *size), tile_pixels())
         return self.shapes[image]
 
-    def _whole_bias(self): return self.values.new_zeros(len(self.kept)) if self.bias is None else self.bias
+    def _whole_bias(self): return self.values.new_zeros(self.filters) if self.bias is None else self.bias
 
 # %% ../../nbs/api/11e_layers.ipynb #14a40012
 class SparseLayer(_KeptLayer):

@@ -21,7 +21,7 @@ from .graph import Traced, trace
 from .sparse_net import SparseNet
 from ..files import scatter
 from ..mask import Mask, Weights
-from ..recipe import Recipe, SettingError
+from ..recipe import Recipe, SettingError, check_device
 
 # %% ../../nbs/api/12b_sparse.ipynb #11b80007
 def _updated(net, model):
@@ -115,6 +115,7 @@ def engine_of(
     images:int, # in an epoch
 ) -> Dense:
     "The engine that a recipe asks for; `SettingError` if that can't be here"
+    check_device(recipe.device)
     obstacle = sparse_obstacle(recipe)
     if obstacle: raise SettingError('engine', recipe.engine, obstacle)
     if recipe.engine == 'dense' or not mask: return Dense(net, recipe, mask)

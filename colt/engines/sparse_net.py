@@ -20,6 +20,8 @@ from ..files import scatter
 from ..mask import Mask
 
 # %% ../../nbs/api/11f_sparse_net.ipynb #11f00015
+def _count(x): return len(x)
+
 def _as_images(x): return x[:, :, None, None] if x.ndim == 2 else x
 
 def _enter(x):
@@ -156,25 +158,30 @@ def _find_groups(net, graph, kept):
 # %% ../../nbs/api/11f_sparse_net.ipynb #11fb000c
 class _NewGraph:
     "A graph in the making, in which the values of another one are plain, in blocks, or both"
-    def __init__(self):
+    def __init__(self, old):
+        self.changes_in_place = any(node.meta['in_place'] for node in old.nodes)
         self.graph = fx.Graph()
         self.n: Any = None # the call that counts the images
         self.modules: dict[str, Any] = {}
         self.plain: dict[fx.Node, Any] = {}
         self.blocks: dict[fx.Node, Any] = {}
 
+    def call(self, function, *args):
+        node = self.graph.call_function(function, args)
+        node.meta['is_wrapped'] = True # a network that is unpickled is traced anew, but not through this
+        return node
+
     def as_plain(self, node):
         if node not in self.plain:
             args = self.blocks[node], self.n, _dims(node)
-            plain = self.graph.call_function(_leave, args)
-            in_place = any(other.meta['in_place'] for other in node.graph.nodes) # which must not change the blocks
-            if in_place: plain = self.graph.call_method('clone', (plain,))
+            plain = self.call(_leave, *args)
+            if self.changes_in_place: plain = self.graph.call_method('clone', (plain,)) # the blocks must not change
             self.plain[node] = plain
         return self.plain[node]
 
     def as_blocks(self, node):
         if node not in self.blocks:
-            self.blocks[node] = self.graph.call_function(_enter, (self.plain[node],))
+            self.blocks[node] = self.call(_enter, self.plain[node])
         return self.blocks[node]
 
     def needs_blocks(self, node):
@@ -206,14 +213,14 @@ def _add_same(new, node):
 
 def _add_plain(new, node, net):
     new.plain[node] = new.graph.node_copy(node, new.as_plain)
-    if node.op == 'placeholder': new.n = new.graph.call_function(len, (new.plain[node],))
+    if node.op == 'placeholder': new.n = new.call(_count, new.plain[node])
     if node.op in ('call_module', 'get_attr'): # a module, or a tensor that the network keeps
         new.modules[node.target] = operator.attrgetter(node.target)(net)
 
 # %% ../../nbs/api/11f_sparse_net.ipynb #14a70005
 def _rewritten(net, graph, kept):
     "The network with sparse layers: those of the weights in `kept`"
-    new = _NewGraph()
+    new = _NewGraph(graph)
     groups, inside = _find_groups(net, graph, kept)
     for node in graph.nodes:
         module = module_of(node, net)

@@ -8,6 +8,8 @@ __all__ = ['Reads', 'find_reads', 'frame_of_zeros', 'Taps', 'tile_shape', 'band_
 
 # %% ../../nbs/api/11c_taps.ipynb #11c00004
 import math
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +21,10 @@ from .blocks import LANES
 # %% ../../nbs/api/11c_taps.ipynb #11c00019
 class Reads(NamedTuple):
     "What each kept weight of a convolution reads, and where it adds to"
-    to: np.ndarray # channel that it feeds, (k,)
-    channel: np.ndarray # channel that it reads, phase by phase, (k,)
-    dy: np.ndarray # rows from the pixel that it feeds to the one that it reads, (k,)
-    dx: np.ndarray # and columns, (k,)
+    to: np.ndarray # channel that it feeds, int32, (k,)
+    channel: np.ndarray # channel that it reads, phase by phase, int32, (k,)
+    dy: np.ndarray # rows from the pixel that it feeds to the one that it reads, int32, (k,)
+    dx: np.ndarray # and columns, int32, (k,)
     phases: list[tuple[int, int]] # of the stride, that are read
 
 # %% ../../nbs/api/11c_taps.ipynb #11cb0035
@@ -32,11 +34,11 @@ def find_reads(
     padding:tuple[int, int], # rows above and columns at the left
 ) -> Reads:
     "Turn a mask into lists"
-    to, c, i, j = kept.cpu().nonzero().numpy().T
+    to, c, i, j = kept.cpu().nonzero().int().numpy().T
     dy, row_phase = np.divmod(i - padding[0], stride[0])
     dx, col_phase = np.divmod(j - padding[1], stride[1])
     phases = sorted({*zip(row_phase.tolist(), col_phase.tolist())}) or [(0, 0)]
-    number = np.array([phases.index(p) for p in zip(row_phase, col_phase)], int)
+    number = np.array([phases.index(p) for p in zip(row_phase, col_phase)], np.int32)
     return Reads(to, number*kept.shape[1] + c, dy, dx, phases)
 
 # %% ../../nbs/api/11c_taps.ipynb #11cb0032
@@ -55,8 +57,8 @@ def frame_of_zeros(
 class Taps(NamedTuple):
     "The kept weights that feed each channel of one pass of a layer, forward or backward"
     start: np.ndarray # of each channel's taps in each band, and their count, int64, (bands*channels + 1,)
-    offset: np.ndarray # how far from the output pixel a tap reads, in floats, int64, (taps,)
-    order: np.ndarray # which kept weight a tap is, counted row by row in the layer's weight, int64, (taps,)
+    offset: np.ndarray # how far from the output pixel a tap reads, in floats, int32, (taps,)
+    order: np.ndarray # which kept weight a tap is, counted row by row in the layer's weight, int32, (taps,)
     above: int # rows of zeros above the images in the scratch array
     side: int # columns of zeros at the left
     width: int # columns of a row, zeros included
@@ -75,16 +77,17 @@ def tile_shape(
     return rows, cols
 
 # %% ../../nbs/api/11c_taps.ipynb #11cb0021
-_CACHE = 36_000 # bytes of a band that a tile may read
+_FIRST, _SECOND = 36_000, 700_000 # bytes that a tile may read of a band, to find it in the first or second cache
 _ENOUGH = 12 # taps of a channel in a band, at least: each band reads and writes the channel's totals once more
 
 def band_count(
     channels:int, # that are read
     lines:int, # pixels of a channel that the taps of one tile read
     taps:float, # of a channel that is fed
+    cache:int=_FIRST, # bytes
 ) -> int: # bands
-    "In how many bands to read the channels, so that what a tile reads of a band stays in the first-level cache"
-    fitting = math.ceil(channels*lines*LANES*4/_CACHE)
+    "In how many bands to read the channels, so that what a tile reads of a band stays in a cache"
+    fitting = math.ceil(channels*lines*LANES*4/cache)
     return max(1, min(fitting, int(taps/_ENOUGH)))
 
 # %% ../../nbs/api/11c_taps.ipynb #11c00011
@@ -94,7 +97,7 @@ def find_taps(
     read:tuple[int, int, int], # (channels, height, width) of the images that are read
     fed:tuple[int, int], # height and width of those that are fed
     pixels:int=16, # of a tile, at most
-    banded:bool=False, # whether to read the channels in bands
+    cache:int=_FIRST, # bytes that a tile may read of a band of channels
 ) -> Taps:
     "Sort kept weights by the channel they feed, and find where each reads in the scratch array"
     c, h, w = read
@@ -102,9 +105,9 @@ def find_taps(
     width = w + side
     rows, cols = tile_shape(*fed, pixels)
     lines = (rows + above + reads.dy.max(initial=0))*(cols + side)
-    bands = band_count(c, lines, len(reads.to)/channels) if banded else 1
+    bands = band_count(c, lines, len(reads.to)/channels, cache)
     group = reads.channel*bands//c*channels + reads.to
-    order = np.lexsort((reads.dx, reads.dy, reads.channel, group))
+    order = np.lexsort((reads.dx, reads.dy, reads.channel, group)).astype(np.int32)
     start = np.searchsorted(group[order], np.arange(bands*channels + 1))
     line = (reads.dy + above)*c + reads.channel
     offset = (line*width + side + reads.dx)*LANES
@@ -125,28 +128,34 @@ def split_phases(
     return cat([x[:, :, i::sy, j::sx] for i, j in phases], 1)
 
 # %% ../../nbs/api/11c_taps.ipynb #11cb0024
-class Geometry(NamedTuple):
+@dataclass(frozen=True)
+class Geometry:
     "A layer and its mask, for images of one size"
-    forward: Taps
-    backward: Taps
     reads: Reads
     stride: tuple[int, int]
+    read: tuple[int, int, int] # (phases*c, height, width) of the input, phase by phase
     out: tuple[int, int, int] # (channels, height, width) of the output
+    pixels: int # of a tile, at most
+
+    @cached_property
+    def forward(self) -> Taps: # of the output's channels
+        return find_taps(self.reads, self.out[0], self.read, self.out[1:], self.pixels)
+
+    @cached_property
+    def backward(self) -> Taps: # of the input's channels
+        to, channel, dy, dx, phases = self.reads
+        reverse = Reads(channel, to, -dy, -dx, phases)
+        return find_taps(reverse, self.read[0], self.out, self.read[1:], self.pixels, _SECOND)
 
 # %% ../../nbs/api/11c_taps.ipynb #11cb0038
 def geometry(
-    kept:Tensor, # bool, (o, c, height, width of the filter)
+    reads:Reads, # of the layer
     stride:tuple[int, int],
-    padding:tuple[int, int], # rows above and columns at the left
     image:tuple[int, int, int], # (c, h, w) of the input
-    out:tuple[int, int], # height and width of the output
+    out:tuple[int, int, int], # (channels, height, width) of the output
     pixels:int=16, # of a tile, at most
 ) -> Geometry:
-    "The taps of both passes of a convolution"
-    reads = find_reads(kept, stride, padding)
-    reverse = Reads(reads.channel, reads.to, -reads.dy, -reads.dx, reads.phases)
-    filters, (channels, h, w) = len(kept), image
-    small = len(reads.phases)*channels, -(-h//stride[0]), -(-w//stride[1])
-    forward = find_taps(reads, filters, small, out, pixels, banded=True)
-    backward = find_taps(reverse, small[0], (filters, *out), small[1:], pixels)
-    return Geometry(forward, backward, reads, stride, (filters, *out))
+    "A convolution of images of one size"
+    c, h, w = image
+    read = len(reads.phases)*c, -(-h//stride[0]), -(-w//stride[1])
+    return Geometry(reads, stride, read, out, pixels)

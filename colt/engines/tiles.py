@@ -7,8 +7,11 @@ __all__ = ['tile_pixels']
 
 # %% ../../nbs/api/11c_tiles.ipynb #11cc0003
 import hashlib
+from functools import cache, wraps
 from pkgutil import get_data
+from threading import Lock
 
+import numba
 from llvmlite import binding, ir
 from numba import njit, types
 from numba.core import cgutils
@@ -186,6 +189,23 @@ def _clamp(tile, bounds):
     tile = _where_larger(low, tile, low, tile)
     return _where_larger(tile, high, high, tile)
 
+# %% ../../nbs/api/11c_tiles.ipynb #14c20002
+_TURN = Lock()
+
+@cache
+def _serves_all():
+    "Whether Numba's threads serve several callers at once"
+    numba.get_num_threads() # starts them
+    return numba.threading_layer() != 'workqueue'
+
+def _in_turn(kernel):
+    "A parallel kernel that waits until no other one computes, if Numba's threads serve one caller at a time"
+    @wraps(kernel)
+    def compute(*args):
+        if _serves_all(): return kernel(*args)
+        with _TURN: return kernel(*args)
+    return compute
+
 # %% ../../nbs/api/11c_tiles.ipynb #11cc001a
 _TEXTS = [get_data('colt.engines', f'{module}.py') or b'' for module in ('blocks', 'taps', 'tiles')]
 _SOURCES = hashlib.sha256(b''.join(_TEXTS)).hexdigest()
@@ -196,5 +216,5 @@ def _compiled(**options):
         kernel = njit(cache=True, nogil=True, error_model='numpy', **options)(f)
         stored = kernel._cache._cache_file
         stored._source_stamp = stored._source_stamp, _SOURCES
-        return kernel
+        return _in_turn(kernel) if options.get('parallel') else kernel
     return compile

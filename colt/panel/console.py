@@ -73,12 +73,13 @@ def costs_table(
     recipe:Recipe, # its targets say when the run ends
     followed:Sequence[Mapping[str, float]]=(), # of the run that it follows: parameter name -> sparsity, for each cycle
     transfer:Mapping[str, Any]|None=None, # the tickets that it trains; None if it finds tickets
-) -> str: # an HTML table
+) -> str: # an HTML table; empty before the first cycle
     "What the run has cost, and what it will cost"
+    if not records: return ''
     so_far, to_come = zip(*budget(records, recipe, followed, transfer).values())
-    title = f'up to cycle {records[-1].cycle}' if records else 'so far'
     row = _UNKNOWN if None in to_come else _COST
-    costs = _COSTS.format(_COST.format(title, *so_far), row.format('still to come, about', *to_come))
+    done = _COST.format(f'up to cycle {records[-1].cycle}', *so_far)
+    costs = _COSTS.format(done, row.format('still to come, about', *to_come))
     return costs + _times(records)
 
 # %% ../../nbs/api/25f_console.ipynb #c04870fc

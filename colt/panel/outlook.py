@@ -71,6 +71,7 @@ def prunable_in(
     if net is not None: check_network(net, shape, outputs)
     return prunable_of(known, recipe, head)
 
+# %% ../../nbs/api/25a_outlook.ipynb #76c31c01
 def outlook(
     recipe:Recipe,
     classes:int, # as in `prunable_in`, like all that follow

@@ -45,9 +45,9 @@ def _missing(recipe, data, net):
 
 def _has_weights(folder, init):
     "Whether a run began with these initial weights; with late rewinding, only names and shapes are compared"
-    kept, is_late = folder.init(), folder.about()['start']
+    kept, start = folder.init(), folder.about()['start']
     if kept.keys() != init.keys(): return False
-    return all(kept[n].shape == v.shape and (is_late or torch.equal(kept[n], v.cpu())) for n, v in init.items())
+    return all(kept[n].shape == v.shape and (start or torch.equal(kept[n], v.cpu())) for n, v in init.items())
 
 def _other_than(folder, data, init):
     "What of the images and the network is not what the run was made with; empty if nothing is"

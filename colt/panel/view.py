@@ -87,8 +87,7 @@ def _draw(view:'View'):
     cycle, layer = session.cycle(n), console.layer.value
     figure = cycle_figure(session.records, n, cycle, layer, curves or None, view.baselines, image)
     view.live.show(figure, 2*len(curves))
-    asked = session.records, session.recipe, session.followed, session.transfer
-    console.costs.value = costs_table(*asked) if session.records else ''
+    console.costs.value = costs_table(session.records, session.recipe, session.followed, session.transfer)
 
 # %% ../../nbs/api/25g_view.ipynb #88edbc8a
 @cache

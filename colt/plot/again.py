@@ -70,7 +70,11 @@ def _place(run):
     return [] if out == 'runs' else ['--out', out]
 
 # %% ../../nbs/api/24l_again.ipynb #30dc4f15
-def _resume(run): return '--resume', '--name', run.name, *_place(run)
+def _resume(run, *flags, **settings):
+    "The command that goes on with a run; empty if its network or its images have no name"
+    if usual_recipe(run.recipe) is None: return ''
+    program = 'colt-transfer' if run.transfer else 'colt-prune'
+    return command(program, '--resume', '--name', run.name, *_place(run), *flags, **settings)
 
 def _match_of(run):
     "The sparsities that a run follows; empty if it follows none, or if they can't be read here"
@@ -78,29 +82,24 @@ def _match_of(run):
     try: return RunFolder(run.out/run.recipe.match).layers()
     except (OSError, ValueError): return []
 
-def _can_train(run):
-    "Whether a command can train it: network and images have names, and the run that it follows is here"
-    return usual_recipe(run.recipe) is not None and (not run.recipe.match or bool(_match_of(run)))
-
-def _further(run): return command('colt-prune', *_resume(run)) if _can_train(run) else ''
-
 # %% ../../nbs/api/24l_again.ipynb #808d512d
 def _ending(run, records):
     "How a run ended: a notice, or None if it came to its end"
     if run.transfer:
         done, wanted = len(records), len(run.transfer['cycles'])
         if done == wanted: return None
-        return Notice(f'Not finished: {done} of {wanted} tickets are trained.', command('colt-transfer', *_resume(run)))
+        return Notice(f'Not finished: {done} of {wanted} tickets are trained.', _resume(run))
     match = _match_of(run)
     ending = ending_of(records, run.recipe, match)
     if ending is None and run.recipe.match and not match:
-        renamed = command('colt-prune', *_resume(run), '--match', 'NEW_NAME') if usual_recipe(run.recipe) else ''
         return Notice(f"It is not known whether this run is finished: '{run.recipe.match}', which it follows, "
-                      "can't be read beside it. If it was renamed, --match says so.", renamed)
-    if ending is None: return Notice(f'Not finished: the next is cycle {records[-1].cycle + 1}.', _further(run))
+                      "can't be read beside it. If it was renamed, --match says so.",
+                      _resume(run, '--match', 'NEW_NAME'))
+    if ending is None: return Notice(f'Not finished: the next is cycle {records[-1].cycle + 1}.', _resume(run))
     if not ending.finished: return Notice(f'Pruning could not go on: {ending}.')
     if ending.why != 'max_cycles' or records[-1].sparsity: return None
-    return Notice('Nothing is pruned yet.', command('colt-prune', *_resume(run), max_cycles=1))
+    from colt.resume import higher_target # as above
+    return Notice('Nothing is pruned yet.', _resume(run, sparsity=higher_target(records, run.recipe, match)))
 
 # %% ../../nbs/api/24l_again.ipynb #b446a1fb
 def _dense_command(run):
@@ -134,7 +133,8 @@ def _losses(run, records):
             if record is records[-1] and kind != 'trained' and not run.transfer: again.append(name)
             else: gone.append(name)
     found = []
-    if again: found.append(Notice(f'Missing or damaged: {joined(again)}.', _further(run)))
+    can_train = not run.recipe.match or _match_of(run)
+    if again: found.append(Notice(f'Missing or damaged: {joined(again)}.', _resume(run) if can_train else ''))
     if gone: found.append(Notice(f'Missing or damaged: {joined(gone)}; put back a copy.'))
     return found
 

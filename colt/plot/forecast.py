@@ -97,14 +97,12 @@ def budget(
     if not records: return dict.fromkeys(('cycles', 'epochs', 'images', 'seconds'), (0, None))
     last = records[-1]
     left = len(transfer['cycles']) - len(records) if transfer else _cycles_left(records, recipe, match)
-    costs = { # so far, and of the last cycle
-        'cycles': (len(records), 1),
-        'epochs': (_total(records, 'epochs'), _total([last], 'epochs')),
-        'images': (last.samples_seen, _total([last], 'samples')),
-        'seconds': (last.seconds, _total([last], 'seconds'))}
-    if left is None: return {name: (spent, None) for name, (spent, _) in costs.items()}
-    budgets = {name: (spent, left*each) for name, (spent, each) in costs.items()}
-    return budgets | {'seconds': (last.seconds, _seconds_to_come(records, left))}
+    spent = {'cycles': len(records), 'epochs': _total(records, 'epochs'),
+             'images': last.samples_seen, 'seconds': last.seconds}
+    if left is None: return {name: (cost, None) for name, cost in spent.items()}
+    to_come = {'cycles': left, 'epochs': left*_total([last], 'epochs'),
+               'images': left*_total([last], 'samples'), 'seconds': _seconds_to_come(records, left)}
+    return {name: (cost, to_come[name]) for name, cost in spent.items()}
 
 # %% ../../nbs/api/24b_forecast.ipynb #30ab1741
 def _total(records, name):

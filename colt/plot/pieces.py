@@ -30,16 +30,18 @@ def _style():
     return text
 
 # %% ../../nbs/api/24n_pieces.ipynb #fc54e73f
+_CONTROL = {n: repr(chr(n))[1:-1] for n in (*range(32), *range(127, 160)) if chr(n) not in '\t\n\r'}
+
 def document(
     title:str,
     body:str, # HTML
     style:str='', # HTML
-) -> bytes: # a character that no file can hold is written as its number
+) -> bytes: # a character that no file can hold, or that a terminal would obey, is written as its number
     "A whole file"
     size = tag('meta', name='viewport', content='width=device-width, initial-scale=1')
     head = as_text(tag('meta', charset='utf-8'), size, tag('title', title))
     text = f'<!doctype html><html lang="en"><head>{head}{style}</head>{body}</html>'
-    return text.encode('utf-8', 'backslashreplace')
+    return text.translate(_CONTROL).encode('utf-8', 'backslashreplace')
 
 # %% ../../nbs/api/24n_pieces.ipynb #aee49ae0
 def page(

@@ -86,7 +86,7 @@ def _every_setting(card:Card):
 
 # %% ../../nbs/api/24o_report.ipynb #ab000009
 def _cycle_row(record:Record):
-    "Heading -> text, of a line of the table; a partition of the same name does not replace a column"
+    "A line of the table: heading -> text. A partition that is named like a column does not replace it"
     row = {}
     if len(record.partitions) > 1: row = {p.name: percent(p.test_accuracy) for p in record.partitions}
     row |= first_cells(record)
