@@ -18,7 +18,7 @@ from torch import Tensor, fx, nn
 
 from ..copies import own_attributes
 from ..data.seeds import generator_states, keep_generators
-from .blocks import pair
+from .blocks import is_tiling
 from ..mask import Mask
 from ..models import enlarge, resize, torch_defaults
 
@@ -186,12 +186,6 @@ def _norm(module):
     plain = type(module) is nn.BatchNorm2d and module.affine and module.track_running_stats
     return module if plain and module.momentum is not None else None
 
-def _pool(module):
-    "A pooling of windows side by side; else None"
-    if type(module) not in (nn.MaxPool2d, nn.AvgPool2d) or module.ceil_mode: return None
-    if getattr(module, 'dilation', 1) != 1 or pair(module.padding) != (0, 0): return None
-    return module if pair(module.kernel_size) == pair(module.stride) else None
-
 # %% ../../nbs/api/11f_graph.ipynb #14a60004
 ADDS = operator.add, operator.iadd, torch.add, 'add', 'add_'
 
@@ -209,7 +203,7 @@ def _match(what, node, last, net):
     module = module_of(node, net)
     if what == 'norm': return _norm(module)
     if what == 'activation': return _ACTIVATIONS.get(type(module))
-    return _pool(module) if len(last.meta['shape']) == 3 else None
+    return module if len(last.meta['shape']) == 3 and is_tiling(module) else None
 
 # %% ../../nbs/api/11f_graph.ipynb #11fa0005
 def followers(
