@@ -106,7 +106,7 @@ def of_auto(arch, sparsity):
     return interleaved(*(lambda e=e: float(e.step(x, y, 1e-3)) for e in engines))
 
 
-KERNELS = 'convolve', 'differentiate', 'finish', 'pool', 'mask_gradient'
+KERNELS = 'convolve', 'differentiate', 'finish', 'mask_gradient'
 
 
 def bandwidth():

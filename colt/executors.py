@@ -18,11 +18,12 @@ from typing import Any, Protocol, TypeAlias
 import torch
 from torch import nn
 
+from .engines.sparse import sparse_obstacle
 from .mask import Mask, Weights
 from .own_network import make_network
 from .partition import Partition, by_class
 from .plans import Origin, images_at, network_of, partitions_of, source_at
-from .recipe import Recipe
+from .recipe import Recipe, SettingError
 from .results import FitResult, Progress, Report
 from .rewind import rewind_
 from .threads import using_threads
@@ -106,9 +107,12 @@ def fit_job(
 ) -> FitResult:
     """Train a job in any process
 
-    Raise `ValueError` if the job has no origin or no such partition. Other errors as in `images_at` and `source_at`.
+    Raise `ValueError` if the job has no origin or no such partition, or an engine that needs more than is here.
+    Other errors as in `images_at` and `source_at`.
     """
     check_origins([job])
+    obstacle = sparse_obstacle(job.recipe)
+    if obstacle: raise SettingError('engine', job.recipe.engine, obstacle)
     with _one_training:
         _, partitions = _rebuild_partitions(job.recipe, job.origin)
         if job.partition not in partitions:

@@ -168,7 +168,7 @@ def progress_bar(
     console:Console,
     plan:Planned|None=None, # of the run
 ) -> Iterator[Report]: # the `report` callback that moves the bar
-    "A bar for a run, and for each network that is trained now; nothing if the console is no terminal"
+    "A bar for a run, and for each network that is trained now; without a terminal only lines about compilation"
     text, course = TextColumn('{task.description}', 'progress.description', markup=False), course_of(plan)
     columns = text, BarColumn(16), TimeElapsedColumn()
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -179,12 +179,14 @@ def progress_bar(
             bar.update(run, completed=course.share(event), description=place)
             network = f'{event.cycle}, {event.partition}'
             if network not in at_work: at_work[network] = bar.add_task('', total=1)
+            is_new = event.doing == 'compiling' and not event.compiled
+            if is_new and not console.is_terminal: console.print(f'cycle {network}: {event.compile_text}')
             what = training_text(course, event)
             bar.update(at_work[network], completed=event.share, description=what)
             is_done = event.doing == 'test' and event.step == event.steps
             if not is_done: return
             bar.remove_task(at_work.pop(network))
-            if event.compile_text: bar.console.print(f'cycle {network}: {event.compile_text}')
+            if event.compile_text: console.print(f'cycle {network}: {event.compile_text}')
         yield report
 
 # %% ../nbs/api/20b_progress.ipynb #20b00014

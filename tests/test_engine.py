@@ -16,6 +16,7 @@ import colt.engines.engine_rule
 import colt.engines.layers
 import colt.engines.sparse
 from colt.checkpoint import Checkpoint
+from colt.cycle import cycles
 from colt.data import load
 from colt.engines.dense import Dense, to_input
 from colt.engines.engine_rule import all_sparse, choose, costs, numba_obstacle, other_layers
@@ -23,6 +24,7 @@ from colt.engines.graph import Layer, trace
 from colt.engines.inference import sparse_network
 from colt.engines.sparse import Sparse, engine_of, settled
 from colt.engines.sparse_net import SparseNet, ungrouped
+from colt.executors import FitJob, fit_job
 from colt.mask import apply_, full_mask
 from colt.mask import prune as pruned
 from colt.models import ARCHITECTURES, create
@@ -300,8 +302,13 @@ def test_without_numba_auto_is_dense_and_sparse_is_an_error(monkeypatch, whole):
     monkeypatch.setattr(colt.engines.sparse, 'numba_obstacle', numba_obstacle.__wrapped__)
     with pytest.warns(UserWarning, match=r'engine auto is dense here: .*pip install numba'):
         assert settled(replace(RECIPE, engine='auto')) == replace(RECIPE, engine='dense')
-    for word in ('sparse', 'auto'): # a run that was planned with Numba has one engine to its end
-        with pytest.raises(SettingError, match=rf"engine {word}: it needs numba, .*pip install numba"): fit(*network()[:1], whole, replace(RECIPE, engine=word), network()[1])
+    net, mask = network()[:2]
+    auto = replace(RECIPE, engine='auto')
+    with pytest.warns(UserWarning, match='engine auto is dense here'): assert fit(net, whole, auto, mask).engine == 'dense'
+    with pytest.warns(UserWarning, match='engine auto is dense here'): assert next(cycles(network()[0], [whole], auto)).n == 0
+    with pytest.raises(SettingError, match=r'engine sparse: it needs numba, .*pip install numba'): fit(net, whole, RECIPE, mask)
+    job = FitJob(whole.name, auto, snapshot(net), mask, 0, plan(replace(RECIPE, engine='dense')).origin) # planned where Numba is
+    with pytest.raises(SettingError, match='engine auto: it needs numba'): fit_job(job)
     with pytest.raises(SettingError, match='pip install numba'): plan(RECIPE)
 
 

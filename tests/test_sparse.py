@@ -106,13 +106,50 @@ def test_any_convolution(data):
         compare(conv, kept, n, (c, h, w), norm, activation, pool, adds)
 
 
-@pytest.mark.parametrize('side', [4, 8])
-def test_tiles_of_several_pixels(side):
-    "4 × 4 pixels in one tile; 8 × 8 in tiles of 2 × 8 (4 × 4 and 1 × 4 where a processor has fewer registers)"
+POOLS = None, nn.MaxPool2d(2), nn.MaxPool2d(3), nn.MaxPool2d((3, 1))
+
+
+@pytest.mark.parametrize('channels, side, stride', [(3, 4, 1), (40, 4, 1), (3, 8, 1), (3, 8, 2)]) # 40 channels are read in several bands
+def test_tiles_of_several_pixels(channels, side, stride):
+    "Forward 4 × 4 pixels in one tile, 8 × 8 in tiles of 2 × 8; smaller ones backward, and where a processor has fewer registers"
     torch.manual_seed(side)
-    for norm, pool, adds in product((None, nn.BatchNorm2d(4)), (None, nn.MaxPool2d(2)), (False, True)):
-        conv = nn.Conv2d(3, 4, 3, padding=1)
-        compare(conv, mask_like(conv.weight, .3), 37, (3, side, side), norm, 'relu', pool, adds)
+    for norm, pool, adds in product((None, nn.BatchNorm2d(4)), POOLS, (False, True)):
+        conv = nn.Conv2d(channels, 4, 3, stride, padding=1)
+        if norm: norm.weight.data = torch.tensor([1., 0, -1, 2])
+        compare(conv, mask_like(conv.weight, .3), 100, (channels, side, side), norm, 'relu', pool, adds)
+
+
+@pytest.mark.parametrize('weight', [1., -1.])
+def test_a_window_with_a_nan_gives_nan(weight, small_tiles):
+    conv = nn.Conv2d(1, 2, 1)
+    conv.weight.data.fill_(weight)
+    layer = SparseLayer(conv, conv.weight != 0, (1, 4, 4), activation='relu', pool=nn.MaxPool2d(2)).eval()
+    for place in product((2, 3), (0, 1)):
+        x = torch.randn(20, 1, 4, 4)
+        x[7, 0, *place] = math.nan
+        z = from_blocks(layer(to_blocks(x), 20), 20)
+        assert torch.allclose(z, F.max_pool2d(conv(x), 2).relu(), equal_nan=True)
+        few = FoldedLayer(layer)(x[7:8, ..., None], 1)
+        assert torch.allclose(few[..., 0], z[7:8], equal_nan=True) and z.isnan().sum() == 2
+
+
+@pytest.mark.parametrize('running, images', [(1000., 0.), (0., 50.), (math.nan, 0.)])
+def test_statistics_far_from_the_running_ones(running, images, small_tiles):
+    torch.manual_seed(0)
+    conv, norm, x = nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), images + torch.randn(20, 1, 6, 6)
+    norm.running_mean.fill_(running)
+    z = SparseLayer(copy.deepcopy(conv), conv.weight != 0, (1, 6, 6), copy.deepcopy(norm), pool=nn.MaxPool2d(2))(to_blocks(x), 20)
+    truth = F.max_pool2d(norm.double()(conv.double()(x.double())), 2)
+    assert (from_blocks(z, 20) - truth).abs().max() < TOLERANCE*truth.abs().max()
+
+
+@pytest.mark.parametrize('norm', [None, nn.BatchNorm2d(4)])
+def test_a_second_derivative_is_refused(norm, small_tiles):
+    conv = nn.Conv2d(3, 4, 3)
+    x = to_blocks(torch.randn(16, 3, 5, 5)).requires_grad_()
+    z = SparseLayer(conv, conv.weight != 0, (3, 5, 5), norm)(x, 16)
+    g, = torch.autograd.grad(z.square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match='once_differentiable'): g.sum().backward()
 
 
 @pytest.mark.parametrize('n', [1, 16, 100])

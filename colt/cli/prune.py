@@ -209,9 +209,10 @@ _MEASURING = 'measuring the speed of the ticket'
 def _speed(console, p, folder, last):
     "Latency, throughput and sizes of the trained ticket, if it is sparse enough to be worth it"
     if 'models' not in last.files or last.sparsity <= .8: return {}
-    from colt.engines.layers import compilation # imports numba
+    from colt.engines.tiles import compilation # imports numba
     net = folder.model(last.cycle, normalise=False)
     mask = folder.ticket(last.cycle).mask
+    if not console.is_terminal: console.print(f'{_MEASURING} (the first time, kernels are compiled for it)')
     with console.status(_MEASURING) as line:
         def tell(seconds): line.update(_MEASURING if seconds else f'{_MEASURING}: compiling kernels (once)')
         with compilation(tell): speed = measured_speed(net, mask, p.dataset.shape)

@@ -98,7 +98,7 @@ class Rates(NamedTuple):
     dense_value: float # a number that goes into a dense layer or out of it
     sparse_value: float # the same of a sparse layer
     sparse_mac: float # multiply-add of a kept weight
-    tap: float # looking up a kept weight, once for each tile of pixels
+    tap: float # looking up a kept weight, once for each tile of pixels of the forward pass
 
 # measured on two cores, convolutions with 128 images, linear layers in fc1 with 256: benchmarks/results.md
 CONVOLUTION = Rates(dense_value=300., sparse_value=150., sparse_mac=1.6, tap=5.)

@@ -114,10 +114,9 @@ def engine_of(
     shape:tuple[int, int, int], # (c, h, w) of the images
     images:int, # in an epoch
 ) -> Dense:
-    "The engine that a recipe asks for; `SettingError` if that can't be here"
+    "The engine that a recipe asks for; errors and warnings as in `settled`"
     check_device(recipe.device)
-    obstacle = sparse_obstacle(recipe)
-    if obstacle: raise SettingError('engine', recipe.engine, obstacle)
+    recipe = settled(recipe)
     if recipe.engine == 'dense' or not mask: return Dense(net, recipe, mask)
     traced = trace(net, mask, shape)
     layers = traced.layers + other_layers(net, mask, traced.layers)
@@ -132,9 +131,9 @@ def engine_of(
 # %% ../../nbs/api/12b_sparse.ipynb #15f00042
 def compilation_of(
     engine:Dense,
-    report:Callable[[float], None], # as of `colt.engines.layers.compilation`
+    report:Callable[[float], None], # as of `colt.engines.tiles.compilation`
 ) -> AbstractContextManager[None]:
     "A context that reports what an engine compiles"
     if not isinstance(engine, Sparse): return nullcontext()
-    from colt.engines.layers import compilation # imports numba
+    from colt.engines.tiles import compilation # imports numba
     return compilation(report)

@@ -13,8 +13,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-import torch.nn.functional as F
-from torch import Tensor, cat
+from torch import Tensor, autograd
 
 from .blocks import LANES
 
@@ -60,6 +59,7 @@ class Taps(NamedTuple):
     offset: np.ndarray # how far from the output pixel a tap reads, in floats, int32, (taps,)
     order: np.ndarray # which kept weight a tap is, counted row by row in the layer's weight, int32, (taps,)
     above: int # rows of zeros above the images in the scratch array
+    ahead: int # how many rows below its output a tap reads, at most
     side: int # columns of zeros at the left
     width: int # columns of a row, zeros included
     size: int # floats of the scratch array
@@ -104,7 +104,8 @@ def find_taps(
     above, below, side = frame_of_zeros(reads, (h, w), fed)
     width = w + side
     rows, cols = tile_shape(*fed, pixels)
-    lines = (rows + above + reads.dy.max(initial=0))*(cols + side)
+    ahead = int(reads.dy.max(initial=0))
+    lines = (rows + above + ahead)*(cols + side)
     bands = band_count(c, lines, len(reads.to)/channels, cache)
     group = reads.channel*bands//c*channels + reads.to
     order = np.lexsort((reads.dx, reads.dy, reads.channel, group)).astype(np.int32)
@@ -112,22 +113,44 @@ def find_taps(
     line = (reads.dy + above)*c + reads.channel
     offset = (line*width + side + reads.dx)*LANES
     size = ((above + h + below)*c*width + side)*LANES
-    return Taps(start, offset[order], order, above, side, width, size, (0,)*rows, (0,)*cols)
+    return Taps(start, offset[order], order, above, ahead, side, width, size, (0,)*rows, (0,)*cols)
 
 # %% ../../nbs/api/11c_taps.ipynb #11c00016
+def _phase(array, i, j, stride): return array[:, :, i::stride[0], j::stride[1]]
+
+class _Phases(autograd.Function):
+    "Copies phases side by side, and their gradients back"
+    @staticmethod
+    def forward(ctx, x, stride, phases):
+        n, c, h, w, lanes = ctx.shape = x.shape
+        ctx.stride, ctx.phases = stride, phases
+        new = x.new_zeros if h % stride[0] or w % stride[1] else x.new_empty
+        split = new(n, len(phases), c, -(-h//stride[0]), -(-w//stride[1]), lanes)
+        for p, (i, j) in enumerate(phases):
+            part = _phase(x, i, j, stride)
+            split[:, p, :, :part.shape[2], :part.shape[3]] = part
+        return split.flatten(1, 2)
+
+    @staticmethod
+    def backward(ctx, g):
+        new = g.new_empty if len(ctx.phases) == math.prod(ctx.stride) else g.new_zeros
+        dx, g = new(ctx.shape), g.unflatten(1, (len(ctx.phases), -1))
+        for p, (i, j) in enumerate(ctx.phases):
+            part = _phase(dx, i, j, ctx.stride)
+            part.copy_(g[:, p, :, :part.shape[2], :part.shape[3]])
+        return dx, None, None
+
 def split_phases(
     x:Tensor, # blocks, (N, c, h, w, 16)
     stride:tuple[int, int],
     phases:list[tuple[int, int]], # first row and column of each
 ) -> Tensor: # (N, phases*c, ceil(h/stride), ceil(w/stride), 16)
     "Every stride-th pixel, from each phase on, as channels of its own; `x` itself for stride 1"
-    if stride == (1, 1): return x
-    (sy, sx), (h, w) = stride, x.shape[2:4]
-    below, right = -h % sy, -w % sx
-    if below or right: x = F.pad(x, (0, 0, 0, right, 0, below))
-    return cat([x[:, :, i::sy, j::sx] for i, j in phases], 1)
+    return x if stride == (1, 1) else _Phases.apply(x, stride, phases)
 
 # %% ../../nbs/api/11c_taps.ipynb #11cb0024
+_BACKWARD_PIXELS = 14 # of a tile, at most
+
 @dataclass(frozen=True)
 class Geometry:
     "A layer and its mask, for images of one size"
@@ -145,7 +168,8 @@ class Geometry:
     def backward(self) -> Taps: # of the input's channels
         to, channel, dy, dx, phases = self.reads
         reverse = Reads(channel, to, -dy, -dx, phases)
-        return find_taps(reverse, self.read[0], self.out, self.read[1:], self.pixels, _SECOND)
+        pixels = min(self.pixels, _BACKWARD_PIXELS)
+        return find_taps(reverse, self.read[0], self.out, self.read[1:], pixels, _SECOND)
 
 # %% ../../nbs/api/11c_taps.ipynb #11cb0038
 def geometry(
