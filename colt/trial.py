@@ -319,8 +319,7 @@ def _sentence(error, net, partition, recipe, batch):
             shows = _shows(partition.train.shape, min(8, len(partition.valid)), '.eval()')
         return f'the outputs of the network ({type(net).__name__}) are not finite; {shows}'
     if batch == 1:
-        size = recipe.batch_size
-        shows = f'with batch_size {size}, a batch has a single image: choose another one'
+        shows = f'with batch_size {recipe.batch_size}, a batch has a single image: choose another one'
     return f'the network can not be trained: {_where(error, net)}: {_said(error)}; {shows}'
 
 # %% ../nbs/api/13a_trial.ipynb #8c0d6dea
@@ -333,6 +332,7 @@ def _tried(net, init, partition, recipe, mask, batch):
         content_digest({n: v.cpu() for n, v in init.items()}, {})
         few = _few(partition, batch)
         results, told = _train_thrice(net, init, few, recipe, mask), _in_evaluation(net, few, batch)
+        if recipe.engine != 'dense': fit(net, few, replace(recipe, engine='dense'), mask) # gradients of all parameters
         rewind_(net, init, mask)
     return results, told
 

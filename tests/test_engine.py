@@ -33,6 +33,7 @@ from colt.recipe import Recipe, SettingError
 from colt.rewind import snapshot
 from colt.plans import plan
 from colt.train import fit
+from colt.trial import try_training
 
 SHAPE = 1, 8, 8
 RECIPE = Recipe(arch='lenet5', end_iter=1, engine='sparse', linear_prune_ratio=.2, conv_prune_ratio=.2)
@@ -310,6 +311,12 @@ def test_without_numba_auto_is_dense_and_sparse_is_an_error(monkeypatch, whole):
     job = FitJob(whole.name, auto, snapshot(net), mask, 0, plan(replace(RECIPE, engine='dense')).origin) # planned where Numba is
     with pytest.raises(SettingError, match='engine auto: it needs numba'): fit_job(job)
     with pytest.raises(SettingError, match='pip install numba'): plan(RECIPE)
+
+
+def test_the_trial_of_a_network_finds_the_gradients_of_its_sparse_layers(whole, recwarn):
+    net, mask = network()[:2]
+    try_training(net, whole, RECIPE, mask)
+    assert not [w for w in recwarn if 'get no gradient' in str(w.message)]
 
 
 @pytest.mark.parametrize('change, way', ((dict(precision='bf16'), 'use precision fp32'), (dict(device='cuda'), 'use device cpu')))
