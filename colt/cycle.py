@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from .engines.sparse import settled
+from .engines.sparse import check_engine, settled
 from .executors import Executor, FitJob, in_turn
 from .mask import Mask, Prunable, Shares, count_kept, layer_kept, prune
 from .partition import Partition
@@ -109,6 +109,7 @@ def cycles(
     Raise `ValueError` for a target out of reach, `Collapse` if pruning can't continue.
     """
     check_device(recipe.device)
+    check_engine(recipe)
     recipe = settled(recipe)
     prunable = prunable_of(net, recipe, head)
     _check_partitions(partitions, recipe)

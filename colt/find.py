@@ -87,7 +87,7 @@ def find_ticket(
     folder = RunFolder(path or Path('runs')/planned.name)
     is_new = not folder.exists()
     run = create_run(planned, folder.path) if is_new else resume_run(planned, folder.path)
-    if is_new and report is None: say(opening(planned, folder.path))
+    if is_new and report is None: say(opening(planned, folder.path, run.threads))
     progress = shown_progress(planned) if report is None else nullcontext(report)
     with progress as callback: _finish(planned, run, callback)
     if report is None: say(_summary(run))

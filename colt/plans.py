@@ -19,7 +19,7 @@ from torch import nn
 
 import colt
 from .data import Dataset, Shape, as_dataset, load
-from .engines.sparse import engine_versions, settled
+from .engines.sparse import check_engine, engine_versions, settled
 from .mask import Prunable, Shares, Weights, check_plain
 from .models import Net, create
 from .own_network import OwnNetwork, Source, called, check_tree, load_source, own_network
@@ -81,7 +81,7 @@ def _try(net, recipe, prunable, partitions):
     for n, size in prunable.sizes.items():
         every_other = torch.arange(size, device='cpu') % 2 == 0
         mask[n] = every_other.view(net.get_parameter(n).shape)
-    try_training(net, partitions[0], recipe, mask, min(2, smallest))
+    try_training(net, partitions[0], settled(recipe), mask, min(2, smallest))
 
 # %% ../nbs/api/15_plans.ipynb #b1b4e73c
 def check_plan(
@@ -192,7 +192,7 @@ def plan(
     Warn if a network is too narrow for all classes: then no ticket is evaluated.
     """
     check_device(recipe.device)
-    recipe = settled(recipe)
+    check_engine(recipe)
     dataset = images_of(recipe, data)
     partitions, (whole,) = partitions_of(recipe, dataset), by_class(dataset, 1)
     outputs, own = outputs_of(recipe, len(dataset.classes)), None
@@ -289,10 +289,10 @@ def threads_for(
 # %% ../nbs/api/15_plans.ipynb #15a00005
 def versions(
     threads:int, # of the run
-    engine:str='dense', # of its recipe
+    recipe:Recipe,
 ) -> dict[str, str]: # what the last bits of a run depend on, apart from its recipe
     return dict(colt=colt.__version__, torch=torch.__version__, python=platform.python_version(),
-                machine=platform.machine(), threads=str(threads), **engine_versions(engine))
+                machine=platform.machine(), threads=str(threads), **engine_versions(recipe))
 
 # %% ../nbs/api/15_plans.ipynb #6a884cf8
 def provenance(
@@ -304,7 +304,7 @@ def provenance(
     return dict(arch=recipe.arch, dataset=recipe.dataset,
                 classes=dataset.classes, shape=dataset.shape, **mean_std_of(plan.whole),
                 recipe=recipe.identity, data=dataset.fingerprint(),
-                versions=versions(threads, recipe.engine))
+                versions=versions(threads, recipe))
 
 # %% ../nbs/api/15_plans.ipynb #15ae0002
 def _remade(plan):

@@ -41,8 +41,8 @@ class Progress:
     def compile_text(self) -> str: # empty if it took less than a second
         "That kernels are compiled, or how long that took"
         took = f'{self.compiled:.0f} s' if self.compiled >= 1 else ''
-        if self.doing == 'compiling': return f'compiling kernels (once) {took}'.strip()
-        return took and f'sparse kernels compiled in {took}, once on this machine'
+        if self.doing == 'compiling': return f'compiling kernels (kept for later) {took}'.strip()
+        return took and f'sparse kernels compiled in {took} (kept for later)'
 
 Report: TypeAlias = Callable[[Progress], None] # a callback; it does not affect the result
 

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from .cycle import cycles, is_done
+from .engines.sparse import settled
 from .executors import Executor, FitJob, in_turn
 from .mask import Weights
 from .own_network import OwnNetwork
@@ -90,7 +91,7 @@ def create_run(
         with locked(folder):
             check_empty(folder, plan.init)
             write_whole(folder/'init.safetensors', pack_tensors(plan.init))
-            made = versions(threads or threads_for(plan), plan.recipe.engine) | {'date': str(date.today())}
+            made = versions(threads or threads_for(plan), plan.recipe) | {'date': str(date.today())}
             _write_about(folder, plan, made, behaves=behaviour_of(plan, plan.init))
     except BaseException:
         with suppress(OSError):
@@ -173,7 +174,7 @@ def resume_run(
         behaves = (about['network'] or {}).get('behaviour')
         check_unchanged(plan, folder.init() if about['start'] else plan.init, behaves, folder.path)
         was = {name: value for name, value in about['versions'].items() if name != 'date'}
-        now = versions(threads or folder.threads, plan.recipe.engine)
+        now = versions(threads or folder.threads, plan.recipe)
         if was != now:
             warnings.warn(f"'{folder.path}' was made with {was}, and this is {now}; "
                           'what follows may differ in its last bits', stacklevel=2)
@@ -208,12 +209,11 @@ def train_tickets(
     for name, found in tickets.items():
         net, mask = load_ticket(found, partition, recipe, adapt, own)
         label = name if found is ticket else f'control: {name}'
-        job = FitJob(partition.name, recipe, snapshot(net), mask, cycle, origin, label=label)
+        job = FitJob(partition.name, settled(recipe), snapshot(net), mask, cycle, origin, label=label)
         jobs.append(_in_folder(job, folder, name))
     train = train or in_turn(net, [partition])
     trained = dict(zip(tickets, train(jobs, report)))
-    result = known or trained.pop('ticket')
-    return result, trained
+    return known or trained.pop('ticket'), trained
 
 # %% ../nbs/api/20_runs.ipynb #7749021f
 def _spent(folder, records):
@@ -294,7 +294,7 @@ def execute(
         if recipe.is_late and not folder.about()['start']: _train_start(plan, folder, report)
         rewind_(plan.net, folder.init())
         spent = _spent(folder, records)
-        for cycle in cycles(plan.net, plan.partitions, recipe, last, train_here,
+        for cycle in cycles(plan.net, plan.partitions, settled(recipe), last, train_here,
                             plan.match, report, plan.head, plan.origin):
             record = _finish(plan, folder, cycle, spent, about, report, keep, train, *made_before(folder, old, cycle.n))
             add(record)

@@ -20,6 +20,7 @@ from .mask import check_plain, find_prunable, groups, is_bias, min_kept
 from .overlap import expected_removal
 from .own_network import head_candidates, last_layer
 from .recipe import Recipe, SettingError
+from .wording import count_of
 
 # %% ../nbs/api/14_schedule.ipynb #7dbc4f55
 def max_sparsity(
@@ -279,7 +280,7 @@ def _outlook(recipe, prunable, match):
         rounds.append(f'about {_in_words(fewest, most)}')
     if recipe.max_cycles is not None: rounds.append(f'at most {recipe.max_cycles} (max_cycles)')
     networks = '' if recipe.partition == 1 else f'{recipe.partition} x '
-    epochs = f'{networks}{recipe.end_iter - recipe.start_iter} epochs each'
+    epochs = f"{networks}{count_of(recipe.end_iter - recipe.start_iter, 'epoch')} each"
     return f"pruning rounds: {', '.join(rounds) or 'unknown'}, with {epochs}"
 
 # %% ../nbs/api/14_schedule.ipynb #c0f1ba38

@@ -14,7 +14,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from .data import DATASETS, Dataset
-from .engines.sparse import settled
+from .engines.sparse import check_engine
 from .files import place
 from .models import ARCHITECTURES
 from .mask import Weights, find_prunable
@@ -139,7 +139,7 @@ def _voter(source, part1):
 # %% ../nbs/api/21_transfers.ipynb #d8f72afe
 def choose_tickets(
     source:RunFolder,
-    recipe:Recipe, # how to train the tickets, and on which data set; `settled` is called for it
+    recipe:Recipe, # how to train the tickets, and on which data set
     classes:int, # number of classes of this data set
     part1:str='', # `A`, `B` ... or `0-4` for the vote of a partition; empty or `full` for the ticket
     part2:str='full', # what to train them on, as in `colt.partition.named`
@@ -154,7 +154,7 @@ def choose_tickets(
     learned = partition_name(classes_of(part2, classes, max(2, len(_partitions(source)))))
     if near is not None:
         numbers = (min(cycles, key=lambda n: abs(ticket_of(source, n, voter).sparsity - near)),)
-    return Choice(source, numbers or tuple(cycles), voter, learned, settled(recipe), adapt)
+    return Choice(source, numbers or tuple(cycles), voter, learned, recipe, adapt)
 
 # %% ../nbs/api/21_transfers.ipynb #b6d74e52
 def _check_same_images(source, recipe, dataset):
@@ -182,6 +182,7 @@ def plan_transfer(
     Errors as in `choose_tickets`; also if the run had other images of the same name, or another machine's device.
     """
     check_device(recipe.device)
+    check_engine(recipe)
     is_named = not isinstance(data, Dataset)
     name = recipe.dataset if is_named else ''
     _check_source(source, recipe, numbers, name) # before anything is loaded

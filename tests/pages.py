@@ -37,7 +37,7 @@ PLAIN = '''e => {
     return JSON.stringify({data: plain(e.data), layout: plain(e.layout)})}''' # as text: Playwright takes half a second for as many values
 
 
-def until(page, true, timeout=10):
+def until(page, true, timeout=40): # of a slow machine
     "The first true answer of `true()`, asked 20 times a second for at most `timeout` seconds, while the page (if any) lives on"
     end = time.monotonic() + timeout
     while not (answer := true()):

@@ -22,7 +22,7 @@ from colt.engines.dense import Dense, to_input
 from colt.engines.engine_rule import all_sparse, choose, costs, numba_obstacle, other_layers
 from colt.engines.graph import Layer, trace
 from colt.engines.inference import sparse_network
-from colt.engines.sparse import Sparse, engine_of, settled
+from colt.engines.sparse import Sparse, check_engine, engine_of, settled
 from colt.engines.sparse_net import SparseNet, ungrouped
 from colt.executors import FitJob, fit_job
 from colt.mask import apply_, full_mask
@@ -265,7 +265,7 @@ def test_every_pruned_layer_is_counted_and_named():
 
 def test_what_is_dense_has_its_reason(whole):
     net, mask = network('conv3')
-    for change, why in (dict(engine='auto'), 'the training is too short'), (dict(engine='auto', batch_size=1, end_iter=10**9), 'it is faster dense'):
+    for change, why in (dict(engine='auto'), r'the training is too short: sparse pays from [\d,]+ images on, all epochs counted'), (dict(engine='auto', batch_size=1, end_iter=10**9), 'it is faster dense'):
         assert re.fullmatch(rf'dense: 3 layers \({why}\), head.weight \(it is not pruned\)', engine_of(net, replace(RECIPE, **change), mask, SHAPE, 100).about)
     padded = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode='reflect'))
     assert trace(padded, {'0.weight': padded[0].weight > 0}, SHAPE).layers[0].reason == 'its padding is of mode reflect'
@@ -301,8 +301,8 @@ def test_numba_that_cannot_be_imported_is_an_obstacle(monkeypatch):
 def test_without_numba_auto_is_dense_and_sparse_is_an_error(monkeypatch, whole):
     monkeypatch.setattr(colt.engines.engine_rule, 'find_spec', lambda name: None)
     monkeypatch.setattr(colt.engines.sparse, 'numba_obstacle', numba_obstacle.__wrapped__)
-    with pytest.warns(UserWarning, match=r'engine auto is dense here: .*pip install numba'):
-        assert settled(replace(RECIPE, engine='auto')) == replace(RECIPE, engine='dense')
+    with pytest.warns(UserWarning, match=r'engine auto is dense here: .*pip install numba'): check_engine(replace(RECIPE, engine='auto'))
+    assert settled(replace(RECIPE, engine='auto')) == replace(RECIPE, engine='dense')
     net, mask = network()[:2]
     auto = replace(RECIPE, engine='auto')
     with pytest.warns(UserWarning, match='engine auto is dense here'): assert fit(net, whole, auto, mask).engine == 'dense'
@@ -321,7 +321,7 @@ def test_the_trial_of_a_network_finds_the_gradients_of_its_sparse_layers(whole, 
 
 @pytest.mark.parametrize('change, way', ((dict(precision='bf16'), 'use precision fp32'), (dict(device='cuda'), 'use device cpu')))
 def test_sparse_needs_the_processor_and_fp32(change, way):
-    with pytest.raises(SettingError, match=way): settled(replace(RECIPE, **change))
+    with pytest.raises(SettingError, match=way): check_engine(replace(RECIPE, **change))
 
 
 def test_the_setting_leaves_old_ids_and_names_as_they_are():
@@ -338,7 +338,107 @@ def test_the_command_trains_sparse_and_says_so(prune, tmp_path):
     assert [part.get('engine', 'dense').split(':')[0] for line in lines for part in line['parts']] == ['dense'] + ['sparse']*(len(lines) - 1)
     assert json.loads((tmp_path/'runs/a/recipe.json').read_text())['recipe']['engine'] == 'sparse'
     done = prune(f'{flags} --engine auto'.replace('--name a', '--name b'))
-    assert re.search(r'^engine +dense: \d layers \(the training is too short\), .*head.weight \(it is not pruned\)$', done.stdout, re.M), done
+    short = r'dense: \d layers \(the training is too short: sparse pays from [\d,]+ images on, all epochs counted\), .*head.weight \(it is not pruned\)'
+    ahead = r'sparse: 2 of 5 layers, .*; dense: .*; in trainings of [\d,]+ images or more, all epochs counted \(here: 1,294 to 1,294\)'
+    assert re.search(rf'^engine auto, at a sparsity of about \d\d(\.\d)? %: {ahead}$', done.stdout, re.M), done
+    assert re.search(rf'^engine +{short}\. \(--engine sparse computes them sparse all the same\.\)$', done.stdout, re.M), done
+    assert re.search(r'^latency .* x.*\n^throughput .* x.*\n^in memory .*\n^on disk ', done.stdout, re.M), done
+
+
+def outlook_in(done):
+    assert done.returncode == 0, done
+    return re.search(r'^engine (?:sparse|auto), at a sparsity of about ([\d.]+) %: (.*)$', done.stdout, re.M).groups()
+
+
+def test_a_dry_run_says_what_will_be_sparse(prune):
+    conv3 = '--dataset fashionmnist --dry_run --data .'
+    whole = 'sparse: 3 of 4 layers, 99 % of the multiply-adds; dense: head.weight (it is not pruned)'
+    assert outlook_in(prune(f'{conv3} --engine sparse'))[1] == whole
+    sparsity, text = outlook_in(prune(f'{conv3} --engine auto'))
+    assert 95 <= float(sparsity) < 98 and re.fullmatch(rf'{re.escape(whole)}; in trainings of [\d,]+ images or more, all epochs counted', text)
+    assert 'engine' not in prune(conv3).stdout
+    assert float(outlook_in(prune(f'{conv3} --engine sparse --final_prune_rate 30'))[0]) < 60
+    assert float(outlook_in(prune(f'{conv3} --engine sparse --max_cycles 1'))[0]) < 30
+    assert prune('--arch_type lenet5 --end_iter 1 --max_cycles 1 --name a').returncode == 0
+    followed = prune('--match a --name b --engine sparse --dry_run')
+    assert float(outlook_in(followed)[0]) == pytest.approx(100*float(re.search(r'to a sparsity of ([\d.]+)', followed.stdout)[1]), abs=.06)
+    one, many = (outlook_in(prune(f'{conv3} --engine auto --batch_size 16 --threads {n}'))[1] for n in (1, 64)) # one block for 64 threads
+    assert one.startswith('sparse: ') and many.startswith('dense: ')
+
+
+@pytest.mark.parametrize('flags, why', (
+    ('--engine dense', r'after a dense run, only above 80 % sparsity; .*'), ('--engine auto --evaluate no', 'no trained ticket is kept'),
+    ('--engine auto --arch_type fc1 --partition 1 --linear_prune_ratio .1', 'no pruned layer has a sparse form that is faster')))
+def test_a_speed_that_is_not_measured_has_its_reason(prune, flags, why):
+    done = prune(f'--arch_type lenet5 --end_iter 1 --max_cycles 1 --name a {flags}')
+    assert done.returncode == 0 and re.search(rf'^speed +not measured: {why}$', done.stdout, re.M), done
+
+
+def bytes_in(folder): return {p: p.read_bytes() for p in folder.rglob('*') if p.is_file()}
+
+
+@pytest.fixture
+def no_numba(monkeypatch):
+    def take():
+        for place in 'engines.sparse', 'engines.engine_rule', 'cli.prune': monkeypatch.setattr(f'colt.{place}.numba_obstacle', lambda: NEEDS)
+    return take
+
+
+NEEDS = 'needs numba: pip install numba'
+RUN = '--arch_type lenet5 --end_iter 1 --max_cycles 1 --partition 1'
+
+
+def test_a_finished_run_is_shown_where_numba_is_missing(prune, tmp_path, no_numba, capfd):
+    "As what it is, without a change; and it does not go on"
+    from colt.cli import colt_transfer
+    def transfer(line): return colt_transfer(line.split()), capfd.readouterr().out
+    assert prune(f'{RUN} --engine sparse --name a').returncode == 0
+    code, said = transfer('--from a --optimizer sgd --name moved')
+    assert code == 0 and re.search(r'^engine    sparse: 4 of 5 layers', said, re.M)
+    with_numba = prune('--resume --name a').stdout
+    before = bytes_in(tmp_path/'runs')
+    no_numba()
+    for flags in '', ' --dry_run':
+        done = prune(f'--resume --name a{flags}')
+        assert done.returncode == 0 and not done.stderr and 'is finished' in done.stdout
+    for wrong in '--sparsity .9', '--one_shot', '--paper', '--output_class 7', '--lr .5': assert prune(f'--resume --name a {wrong}').returncode == 2
+    done = prune('--resume --name a')
+    same = [line for line in with_numba.splitlines() if line.startswith(('  ', 'test accuracy', 'the ticket', 'sparsity', 'report', 'network'))]
+    assert len(same) > 6 and {*same} <= {*done.stdout.splitlines()}
+    assert f'Here it could not go on: it {NEEDS}' in done.stdout and re.search(rf'^speed +not measured: it {NEEDS}$', done.stdout, re.M)
+    code, said = transfer('--resume --name moved')
+    assert code == 0 and 'is finished' in said and 'pip install numba' in said
+    assert {transfer(f'--resume --name moved {wrong}')[0] for wrong in ('--cycle 0', '--part2 A', '--output_class 7', '--lr .5')} == {2}
+    assert bytes_in(tmp_path/'runs') == before
+
+
+def test_a_lost_file_or_a_collapse_is_no_finished_run(prune, tmp_path, no_numba):
+    assert prune(f'{RUN} --engine sparse --name lost').returncode == 0
+    assert prune('--arch_type lenet5 --end_iter 1 --conv_prune_ratio .9 --linear_prune_ratio 0 --sparsity .998 --engine sparse --name gone').returncode == 1
+    (tmp_path/'runs/lost/tickets/cycle-001.safetensors').unlink()
+    no_numba()
+    for name in 'lost', 'gone':
+        done = prune(f'--resume --name {name}')
+        assert done.returncode == 2 and NEEDS in done.stderr, done
+
+
+def test_a_run_of_auto_goes_on_with_numba_and_without(prune, tmp_path, no_numba, monkeypatch):
+    "From sparse to dense and back, with processes; what it is now is said once"
+    monkeypatch.setattr('colt.engines.engine_rule._STARTING', 1.)
+    flags = '--arch_type conv3 --end_iter 1 --conv_prune_ratio .7 --evaluate each --engine auto --name a'
+    def engines(): return [json.loads(line)['parts'][0].get('engine', 'dense')[:6] for line in (tmp_path/'runs/a/cycles.jsonl').read_text().splitlines()]
+    assert prune(f'{flags} --max_cycles 1 --threads 1').returncode == 0 and engines()[1] == 'sparse'
+    with monkeypatch.context() as patch:
+        for place in 'engines.sparse', 'engines.engine_rule', 'cli.prune': patch.setattr(f'colt.{place}.numba_obstacle', lambda: NEEDS)
+        done = prune('--resume --name a')
+        assert done.returncode == 0 and 'is finished' in done.stdout
+        assert f'engine auto, but nothing is sparse here: it {NEEDS}' in prune(f'{flags}b --dry_run').stdout
+        done = prune('--resume --name a --max_cycles 2 --workers 2')
+        assert done.returncode == 0 and done.stderr.count(f'engine auto is dense here: it {NEEDS}') == 1, done
+        assert engines()[2:] == ['dense'] and re.search(r'^engine +dense$', done.stdout, re.M)
+        assert re.search(rf'^speed +not measured: it {NEEDS}$', done.stdout, re.M)
+    assert json.loads((tmp_path/'runs/a/recipe.json').read_text())['recipe']['engine'] == 'auto'
+    assert prune('--resume --name a --max_cycles 3').returncode == 0 and engines()[3] == 'sparse'
 
 
 def test_a_folded_network_answers_like_the_trained_one(whole):

@@ -412,7 +412,7 @@ def test_a_transfer_never_takes_other_images_of_the_same_name(tmp_path, monkeypa
     assert plan_transfer(RunFolder('runs/mine'), RECIPE, mine).dataset is mine
     monkeypatch.setattr('colt.engines.sparse.numba_obstacle', lambda: 'needs numba')
     with pytest.warns(UserWarning, match='engine auto is dense here'):
-        assert plan_transfer(RunFolder('runs/mine'), replace(RECIPE, engine='auto'), mine).recipe.engine == 'dense'
+        assert plan_transfer(RunFolder('runs/mine'), replace(RECIPE, engine='auto'), mine).recipe.engine == 'auto'
     q = plan(replace(RECIPE, dataset='noise'), mine)
     list(execute(q, create_run(q, 'runs/noise')))
     assert colt_transfer(['--from', 'noise', '--end_iter', '1', '--dry_run']) == 2

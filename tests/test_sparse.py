@@ -91,7 +91,9 @@ def test_any_convolution(data):
     draw = lambda low, high: data.draw(st.integers(low, high))
     torch.manual_seed(draw(0, 2**31))
     kernel, stride, padding = ((draw(low, high), draw(low, high)) for low, high in ((1, 5), (1, 3), (0, 2)))
+    if data.draw(st.booleans()): stride = 1, 1
     n, c, o, h, w = draw(1, 40), draw(1, 5), draw(1, 5), draw(5, 9), draw(5, 9)
+    padding = data.draw(st.sampled_from([padding, 'valid', *(['same'] if stride == (1, 1) else [])]))
     conv = nn.Conv2d(c, o, kernel, stride, padding)
     out = conv(torch.zeros(1, c, h, w)).shape[2:]
     norm = nn.BatchNorm2d(o) if data.draw(st.booleans()) else None

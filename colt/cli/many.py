@@ -24,7 +24,7 @@ from ..cycle import Collapse
 from ..data.image_files import processors_here
 from ..executors import Executor, cluster, processes
 from ..plans import Origin, Plan, plan_at, threads_for
-from ..progress import progress_bar, room_needed
+from ..progress import engine_outlook, progress_bar, room_needed
 from ..recipe import Recipe
 from ..recording import lost_files, whole_records
 from ..records import RunFolder, ending_of
@@ -295,6 +295,8 @@ def _run_left(terminal, args, left):
     left = [replace(job, threads=args.threads or job.stored_threads or threads) for job in left]
     writes = room_needed(p, 'in all', len(left), 1 if elsewhere else n)
     console.print(f'{outlay(p, n, left[0].threads, len(left))}; {writes}')
+    outlook = engine_outlook(p.net, p.recipe, p.prunable, p.match, p.dataset.shape, left[0].threads)
+    if outlook: console.print(outlook)
     with executor(args, n if elsewhere else 1) as train, progress_bar(console) as report:
         for job, state in run_jobs(left, n, report, train):
             console.print(f'{job.title}: {job.path} {state}')

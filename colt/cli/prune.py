@@ -15,23 +15,28 @@ from statistics import fmean
 
 from .command import Flag, add_flags, check_folder, command_parser, resume_command, run_command
 from .many import ELSEWHERE, count_workers, executor, next_steps, run_seeds, seed_jobs, share_out
-from .training import add_run_flags, add_settings, asked_folder, asked_settings, card_lines
-from .training import check_flags, check_free, check_outputs, default_words, execute_with_table
-from .training import next_step, records_in
+from .training import add_run_flags, add_settings, asked_folder, asked_settings, cannot_train, card_lines
+from .training import check_trainable
+from .training import check_flags, check_free, check_outputs, default_words, engine_text, execute_with_table
+from .training import next_step, records_in, show_run
 from ..data import DATASETS, Shape, as_dataset, from_folder, name_of, size_of
-from ..engines.inference import measured_speed
-from ..engines.sparse import settled
+from ..data.images import one_line
+from ..engines.inference import has_sparse_layers, measured_speed, sparse_network
+from ..engines.engine_rule import numba_obstacle
 from ..find import own_recipe
 from ..models import create
 from ..own_network import Source, load_source, own_network
-from ..plans import Origin, check_plan, plan_at
-from ..progress import opening
+from ..plans import Origin, check_plan, plan_at, threads_for
+from ..progress import engine_outlook, opening
 from ..recipe import Recipe, one_shot, usual_device
 from ..record import collapse_of, first_cells
+from ..recording import whole_records
+from ..records import ending_of
 from ..resume import Layers, classes_and_shape, find_run, higher_target, kept_run, matched
 from ..resume import resumed, run_standing, warn_if_unfinished, with_one_target
 from ..runs import execute
-from ..schedule import outputs_of, preview
+from ..schedule import outputs_of, preview, prunable_of
+from ..threads import choose_threads, step_work
 from ..wording import file_size, percent
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00007
@@ -139,6 +144,12 @@ def _default_recipe(paper, given, own):
     return replace(make(**{'arch': 'conv3', 'dataset': like} | changes), dataset=dataset)
 
 # %% ../../nbs/api/26c_prune.ipynb #26cc0007
+def _is_finished(run, recipe, match):
+    "Whether a run that is resumed has nothing left to train, and has not collapsed"
+    records = whole_records(run)
+    ending = ending_of(records, recipe, match) if records else None
+    return ending is not None and ending.finished
+
 def asked_recipe(
     args:Namespace,
     own:Own=Own(), # from `asked_own`
@@ -159,8 +170,8 @@ def asked_recipe(
         recipe, match = matched(args.out, args.match, given)
         warn_if_unfinished(find_run(args.out, args.match))
     else: recipe = _default_recipe(args.paper, given, own)
-    recipe = settled(recipe)
     if args.one_shot: recipe = one_shot(recipe)
+    if cannot_train(recipe): check_trainable(recipe, run if is_resumed and _is_finished(run, recipe, match) else None)
     return recipe, match
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00013
@@ -171,7 +182,7 @@ def _check_outputs(args, recipe, classes):
 
 # %% ../../nbs/api/26c_prune.ipynb #78d02a0e
 def _preview(args, folder, recipe, match, own):
-    "What would be pruned; raise `ValueError` if that is known to be impossible"
+    "What would be pruned, and what computed sparse; raise `ValueError` if that is known to be impossible"
     classes, shape = own.size() if own.pictures else classes_and_shape(recipe.dataset, folder)
     outputs = outputs_of(recipe, classes)
     head = 'head'
@@ -182,7 +193,12 @@ def _preview(args, folder, recipe, match, own):
     else: net = create(recipe.arch, outputs, shape, recipe.seed, recipe.stem)
     check_plan(net, recipe, shape, outputs, match, head)
     _check_outputs(args, recipe, classes)
-    return preview(net, recipe, head, match=match)
+    pruned = preview(net, recipe, head, match=match)
+    if recipe.engine == 'dense': return pruned
+    stored = folder.threads if folder.exists() else None
+    threads = args.threads or stored or choose_threads(step_work(net, shape, recipe.batch_size))
+    outlook = engine_outlook(net, recipe, prunable_of(net, recipe, head), match, shape, threads)
+    return f'{pruned}\n{outlook}'
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00016
 def _accuracies(partitions):
@@ -204,18 +220,32 @@ def _row(record):
     return row
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00019
+_LITTLE = .8 # sparsity up to which a dense run does not ask for the speed of its ticket
+
+def _why_not_measured(recipe, last):
+    "Why the speed of a ticket isn't measured; empty if it is"
+    if 'models' not in last.files: return 'no trained ticket is kept'
+    if recipe.device != 'cpu': return f'it is that of the processor, and this run computed on {recipe.device}'
+    if not last.sparsity: return 'nothing is pruned'
+    if recipe.engine == 'dense' and last.sparsity <= _LITTLE:
+        return f'after a dense run, only above {100*_LITTLE:g} % sparsity; --engine auto or sparse measures it'
+    return f'it {numba_obstacle()}' if numba_obstacle() else ''
+
+# %% ../../nbs/api/26c_prune.ipynb #18c00031
 _MEASURING = 'measuring the speed of the ticket'
 
-def _speed(console, p, folder, last):
-    "Latency, throughput and sizes of the trained ticket, if it is sparse enough to be worth it"
-    if 'models' not in last.files or last.sparsity <= .8: return {}
+def _speed(console, folder, last):
+    "Latency, throughput and sizes of the ticket of the last cycle, or why they are not measured"
+    why = _why_not_measured(folder.recipe, last)
+    if why: return {'speed': f'not measured: {why}'}
     from colt.engines.tiles import compilation # imports numba
-    net = folder.model(last.cycle, normalise=False)
-    mask = folder.ticket(last.cycle).mask
+    net, shape = folder.model(last.cycle, normalise=False), tuple(folder.about()['data']['shape'])
+    sparse = sparse_network(net, folder.ticket(last.cycle).mask, shape)
+    if not has_sparse_layers(sparse): return {'speed': 'not measured: no pruned layer has a sparse form that is faster'}
     if not console.is_terminal: console.print(f'{_MEASURING} (the first time, kernels are compiled for it)')
     with console.status(_MEASURING) as line:
-        def tell(seconds): line.update(_MEASURING if seconds else f'{_MEASURING}: compiling kernels (once)')
-        with compilation(tell): speed = measured_speed(net, mask, p.dataset.shape)
+        def tell(seconds): line.update(_MEASURING if seconds else f'{_MEASURING}: compiling kernels (kept for later)')
+        with compilation(tell): speed = measured_speed(net, sparse, shape)
     ticket, dense = folder.file('tickets', last.cycle), folder.path/'init.safetensors'
     sizes = (file_size(path.stat().st_size) for path in (ticket, dense))
     return speed | {'on disk': '{}, the ticket; the dense network {}'.format(*sizes)}
@@ -229,20 +259,13 @@ def _further(args, p, name, records):
     return resume_command('colt-prune', args, name, '--sparsity', str(target)) if target else ''
 
 # %% ../../nbs/api/26c_prune.ipynb #ad07ee94
-def _summary(console, args, p, folder, records):
+def _summary(folder, last):
     "Label -> text"
-    last = records[-1]
     lines = {'ticket': str(folder.file('tickets', last.cycle))}
     if 'models' in last.files:
         lines['network'] = f"{folder.file('models', last.cycle)} (the ticket, trained)"
-    engines = dict.fromkeys(partition.engine for partition in last.partitions)
-    if p.recipe.engine != 'dense': lines['engine'] = '; or '.join(engines)
-    if any(engine.startswith('sparse') for engine in engines): lines |= _speed(console, p, folder, last)
-    lines['threads'] = f'{folder.threads}, stored with the run'
-    lines['report'] = str(folder.path/'report.html')
-    further = _further(args, p, folder.path.name, records)
-    if further: lines['continue with'] = further
-    return lines
+    if folder.recipe.engine != 'dense': lines['engine'] = engine_text(last)
+    return lines | {'threads': f'{folder.threads}, stored with the run', 'report': str(folder.path/'report.html')}
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00022
 def _prune_seeds(terminal, args, own):
@@ -263,22 +286,38 @@ def _dry_run(args, folder, recipe, match, own, standing):
     return '\n'.join(lines)
 
 # %% ../../nbs/api/26c_prune.ipynb #ae88b545
+def _end(terminal, run, more):
+    "Print the card, the summary, these lines, and the speed"
+    console, last = terminal.console, run.records()[-1]
+    def say(lines):
+        for label, text in lines.items(): console.print(f'{label:<15}{text}')
+    console.print('\n'.join(['', *card_lines(run), '']))
+    say(_summary(run, last) | more)
+    try: say(_speed(console, run, last))
+    except Exception as error: # of any kind, in any network: the run is finished
+        say({'speed': f'not measured: {one_line(error)}'})
+
 def _run(terminal, args, p, folder, records, standing):
     "Execute the run, with a table; print the summary"
-    say = terminal.console.print
+    console = terminal.console
+    if not standing: check_folder(folder.path)
+    n = share_out(console, args, p, folder.threads if standing else None)
     if not standing:
-        check_folder(folder.path)
-        say(opening(p, folder.path))
-    threads = folder.threads if standing else None
-    n = share_out(terminal.console, args, p, threads)
+        args.threads = args.threads or threads_for(p)
+        console.print(opening(p, folder.path, args.threads))
     with executor(args, n) as train:
         train_all = partial(execute, train=train)
         run = execute_with_table(terminal, args, p, folder, records, _row, train_all)
-    say('\n'.join(['', *card_lines(run), '']))
-    summary = _summary(terminal.console, args, p, run, run.records())
-    for label, text in summary.items(): say(f'{label:<15}{text}')
+    further = _further(args, p, folder.path.name, run.records())
+    _end(terminal, run, {'continue with': further} if further else {})
 
 # %% ../../nbs/api/26c_prune.ipynb #cc7d11a5
+def _show(terminal, args, folder, records, standing):
+    "Show a run that can't be computed here, of which nothing is left to train"
+    _check_outputs(args, folder.recipe, len(folder.about()['data']['classes']))
+    show_run(terminal, folder, records, _row, standing)
+    _end(terminal, folder, {})
+
 def _prune(terminal, args):
     check_flags(args)
     count_workers(args.workers, 1) # before anything is said or made
@@ -291,6 +330,7 @@ def _prune(terminal, args):
     if args.dry_run:
         return terminal.console.print(_dry_run(args, folder, recipe, match, own, standing))
     check_free(args, folder, standing)
+    if cannot_train(recipe): return _show(terminal, args, folder, records, standing)
     p = plan_at(recipe, own.origin(args.data or 'data'), match, own.net)
     _check_outputs(args, recipe, len(p.dataset.classes))
     _run(terminal, args, p, folder, records, standing)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['default_words', 'add_settings', 'add_run_flags', 'asked_settings', 'check_flags', 'check_data', 'check_outputs',
            'asked_folder', 'records_in', 'check_free', 'next_step', 'Table', 'write_report', 'renew_report',
-           'execute_with_table', 'card_lines']
+           'execute_with_table', 'card_lines', 'engine_text', 'cannot_train', 'check_trainable', 'show_run']
 
 # %% ../../nbs/api/26b_training.ipynb #16b00004
 import re, warnings
@@ -22,11 +22,12 @@ from .command import Flag, Terminal, add_flags, check_folder, resume_command
 from ..cycle import Collapse
 from ..data import DATASETS, to_download
 from ..data.image_files import processors_here
+from ..engines.sparse import sparse_obstacle
 from ..models import ARCHITECTURES
 from ..plans import Planned
 from ..progress import progress_bar
-from ..recipe import OPTIMIZERS, Recipe, is_here, usual_device
-from ..recording import whole_records
+from ..recipe import OPTIMIZERS, Recipe, SettingError, is_here, usual_device
+from ..recording import lost_files, whole_records
 from ..records import Record, RunFolder
 from ..resume import Standing, kept_run
 from ..runs import check_empty, check_same, create_run, resume_run
@@ -316,3 +317,45 @@ def card_lines(
         note = f' ({fact.note})' if fact.note else ''
         lines.append(f'{fact.label:<27}{fact.value}{note}')
     return lines
+
+# %% ../../nbs/api/26b_training.ipynb #18c00091
+def engine_text(
+    record:Record, # of the last cycle
+) -> str:
+    "How the networks of a cycle were computed"
+    engines = '; or '.join(dict.fromkeys(partition.engine for partition in record.partitions))
+    asks = 'too short' in engines or 'faster dense' in engines
+    return f'{engines}. (--engine sparse computes them sparse all the same.)' if asks else engines
+
+# %% ../../nbs/api/26b_training.ipynb #18c00022
+def cannot_train(
+    recipe:Recipe,
+) -> str: # empty if it can be
+    "Why a recipe can't be followed here"
+    return sparse_obstacle(recipe) if recipe.engine == 'sparse' else ''
+
+def check_trainable(
+    recipe:Recipe,
+    folder:RunFolder|None=None, # of its run, if all of its cycles are finished
+):
+    "Raise `SettingError` for a recipe that can't be followed here, unless its run is finished and has lost nothing"
+    why = cannot_train(recipe)
+    if not why: return
+    records = whole_records(folder) if folder else []
+    if records and folder and not lost_files(folder, records[-1]): return
+    raise SettingError('engine', recipe.engine, why)
+
+def show_run(
+    terminal:Terminal,
+    folder:RunFolder, # of a run with nothing left to train
+    records:Sequence[Record], # its finished cycles
+    row:Callable[[Record], dict[str, str]], # a line of the table: heading -> text
+    standing:Standing,
+):
+    "Print the table of a run that could not go on here, and write its report"
+    table = Table(terminal.console)
+    terminal.console.print(_KEY)
+    for record in records: table.add(row(record))
+    why = cannot_train(folder.recipe)
+    terminal.console.print(f"'{folder.path}' {standing.state}. Here it could not go on: {why}")
+    write_report(folder)

@@ -10,11 +10,13 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from .command import Flag, add_flags, command_parser, run_command
-from .training import add_run_flags, add_settings, asked_folder, asked_settings, card_lines
-from .training import check_flags, check_free, check_outputs, execute_with_table, next_step, records_in
+from .training import add_run_flags, add_settings, asked_folder, asked_settings, cannot_train, card_lines
+from .training import check_flags, check_free, check_outputs, check_trainable, engine_text, execute_with_table
+from .training import next_step, records_in, show_run
 from ..partition import classes_of
 from ..recipe import Recipe
 from ..record import first_cells
+from ..recording import whole_records
 from ..records import RunFolder
 from ..resume import OF_OPTIMIZER, OF_TRANSFER, TRAINING, classes_and_shape, find_run, kept_run
 from ..resume import resumed_transfer, the_run_with, transfer_recipe, transfer_standing
@@ -144,10 +146,18 @@ def _choose_without_images(source, recipe, which):
     return chosen, outputs
 
 # %% ../../nbs/api/26d_transfer.ipynb #26dd0004
+def _finished(args, which):
+    "The folder of a transfer that is resumed, if all of its tickets are trained; else None"
+    if not args.resume or not args.name: return None
+    folder = asked_folder(args)
+    return folder if len(whole_records(folder)) == len(which['numbers']) else None
+
 def _transfer(terminal, args):
     check_flags(args)
     source, recipe, which = asked_transfer(args)
-    if args.dry_run: chosen, outputs = _choose_without_images(source, recipe, which)
+    is_shown = bool(cannot_train(recipe))
+    if is_shown: check_trainable(recipe, _finished(args, which))
+    if args.dry_run or is_shown: chosen, outputs = _choose_without_images(source, recipe, which)
     else:
         chosen = plan_transfer(source, recipe, args.data or 'data', **which)
         outputs = len(chosen.partition.classes)
@@ -161,9 +171,11 @@ def _transfer(terminal, args):
         return say('\n'.join([_description(chosen), *lines]))
     check_free(args, folder, standing)
     say(_description(chosen), style='bold')
-    run = execute_with_table(terminal, args, chosen, folder, records, _row, execute_transfer)
-    say('\n'.join(['', *card_lines(run)]))
-    say(f"\n{'run':<10}{folder.path}")
+    if is_shown and standing: show_run(terminal, folder, records, _row, standing)
+    else: execute_with_table(terminal, args, chosen, folder, records, _row, execute_transfer)
+    say('\n'.join(['', *card_lines(folder), '']))
+    if recipe.engine != 'dense': say(f"{'engine':<10}{engine_text(folder.records()[-1])}")
+    say(f"{'run':<10}{folder.path}")
     say(f"{'report':<10}{folder.path/'report.html'}")
 
 # %% ../../nbs/api/26d_transfer.ipynb #1fc8cc22

@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['CONVOLUTION', 'POINTWISE', 'LINEAR', 'numba_obstacle', 'LayerChoice', 'other_layers', 'all_sparse', 'Rates', 'costs',
-           'choose']
+           'enough_images', 'choose']
 
 # %% ../../nbs/api/11g_engine_rule.ipynb #11a70004
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from math import prod
 from typing import NamedTuple
 
 from torch import nn
@@ -80,7 +80,7 @@ def _in_words(choice):
     why = f'dense: {_why_dense(choice)}'
     if not choice.names: return why
     counts = f'{len(choice.names)} of {len(choice.layers)} layers'
-    if all(layer.macs for layer in choice.layers): counts += f', {100*choice.share:.0f} % of the multiply-adds'
+    if all(layer.macs for layer in choice.layers): counts += f', {math.floor(100*choice.share)} % of the multiply-adds'
     return f'sparse: {counts}' + (f'; {why}' if choice.dense else '')
 
 # %% ../../nbs/api/11g_engine_rule.ipynb #11a70013
@@ -106,11 +106,11 @@ POINTWISE = Rates(dense_value=80., sparse_value=60., sparse_mac=1.9, tap=0.)
 LINEAR = Rates(dense_value=20., sparse_value=200., sparse_mac=2., tap=0.)
 
 # %% ../../nbs/api/11g_engine_rule.ipynb #14a80007
-def _numbers(layer): return prod(layer.inputs) + prod(layer.outputs)
+def _numbers(layer): return math.prod(layer.inputs) + math.prod(layer.outputs)
 
 def _rates(layer):
     if len(layer.outputs) != 3: return LINEAR
-    is_pointwise = layer.macs <= prod(layer.outputs)*layer.inputs[0] # at most one for each channel that goes in
+    is_pointwise = layer.macs <= math.prod(layer.outputs)*layer.inputs[0] # at most one for each channel that goes in
     return POINTWISE if is_pointwise else CONVOLUTION
 
 def costs(
@@ -118,7 +118,7 @@ def costs(
 ) -> tuple[float, float]: # for one image, in dense multiply-adds
     "What a layer costs dense, and what it costs sparse, forward and backward"
     rates, numbers, kept = _rates(layer), _numbers(layer), layer.density*layer.macs
-    tile = prod(tile_shape(layer.outputs[1], layer.outputs[2], 16)) if rates.tap else 1
+    tile = math.prod(tile_shape(layer.outputs[1], layer.outputs[2], 16)) if rates.tap else 1
     sparse = rates.sparse_value*numbers + (rates.sparse_mac + rates.tap/tile)*kept
     return layer.macs + rates.dense_value*numbers, sparse
 
@@ -155,9 +155,20 @@ def _all_dense(choice, reason):
 _GAIN = .9 # a network is computed sparse if it costs less than this share of the dense one
 _STARTING = 5e11 # dense multiply-adds: what compilation and tracing cost, about ten seconds
 
+def enough_images(
+    choice:LayerChoice, # whose network costs less than the dense one
+    batch_size:int=256, # images in a batch
+    threads:int=1, # of the training
+) -> int: # to two digits, rounded up
+    "How many images, in all epochs, a training must have to repay compilation and tracing"
+    dense, sparse = _totals(choice, _waste(batch_size, threads))
+    images = _STARTING/(dense - sparse)
+    step = 10**max(0, math.floor(math.log10(images)) - 1)
+    return math.ceil(images/step)*step
+
 def choose(
     layers:Sequence[Layer], # of a network
-    images:int, # that the training passes through the network, in all its epochs
+    images:float, # that the training passes through the network, in all its epochs
     batch_size:int=256, # images in a batch
     threads:int=1, # of the training
 ) -> LayerChoice:
@@ -166,6 +177,7 @@ def choose(
     slower = {layer.name: 'it is faster dense' for layer in layers if _is_faster_dense(layer, waste)}
     choice = LayerChoice(tuple(layers), slower | reasons)
     dense, sparse = _totals(choice, waste)
-    if sparse > _GAIN*dense: return _all_dense(choice, 'the network is faster dense')
-    if (dense - sparse)*images < _STARTING: return _all_dense(choice, 'the training is too short')
-    return choice
+    if sparse >= _GAIN*dense: return _all_dense(choice, 'the network is faster dense')
+    enough = enough_images(choice, batch_size, threads)
+    if images >= enough: return choice
+    return _all_dense(choice, f'the training is too short: sparse pays from {enough:,} images on, all epochs counted')

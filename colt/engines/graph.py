@@ -175,7 +175,6 @@ def _unsupported(layer, uses):
     if rows != _IMAGES: return f'its input has {rows} rows for {_IMAGES} images'
     if is_linear: return ''
     if layer.padding_mode != 'zeros': return f'its padding is of mode {layer.padding_mode}'
-    if isinstance(layer.padding, str): return f'its padding is {layer.padding}'
     return '' if {*layer.dilation} == {1} else f'its dilation is {layer.dilation}'
 
 # %% ../../nbs/api/11f_graph.ipynb #11f0000f

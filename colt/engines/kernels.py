@@ -14,8 +14,8 @@ from numba import njit, prange
 from .blocks import LANES
 from .taps import Taps
 from .tiles import (
-    _add, _clamp, _compiled, _dot, _fill, _get, _like, _load, _multiply_add, _number, _prefetch, _put, _store,
-    _total, _where_equal, _where_larger)
+    _add, _clamp, _compiled, _dot, _fill, _get, _like, _load, _multiply_add, _number, _prefetch, _put,
+    _stay_small, _store, _total, _where_equal, _where_larger)
 
 # %% ../../nbs/api/11d_kernels.ipynb #11dd0005
 @njit(inline='always')
@@ -82,6 +82,7 @@ class Pooling(NamedTuple):
 @_compiled()
 def _pool(pooling, window, y, source, n, first, last):
     "Pool rows of the block `source` of y into the block n"
+    _stay_small()
     sign, taken, which = pooling
     _, channels, _, w, _ = taken.shape
     for r in range(first//window[0], last//window[0]):

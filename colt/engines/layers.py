@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from .blocks import LANES, clear_padding_, fused, pool_blocks, pooled_shape
 from .kernels import Gradient, Pooling, convolve, differentiate, finish, mask_gradient
-from .taps import Geometry, find_reads, geometry, split_phases
+from .taps import Geometry, find_reads, geometry, padding_of, split_phases
 from .tiles import tile_pixels
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00007
@@ -214,9 +214,8 @@ def _side_by_side(
     x, # blocks, (N, *any, 16)
 ):
     "Up to eight blocks as one image, (N/width, features, 1, width, 16); every thread keeps an image, if it can"
-    blocks = len(x)
-    most = min(8, blocks//torch.get_num_threads())
-    width = max(d for d in range(1, max(1, most) + 1) if blocks % d == 0)
+    blocks, threads = len(x), torch.get_num_threads()
+    width = max(w for w in (1, 2, 4, 8) if w == 1 or (blocks % w == 0 and blocks//w >= threads))
     x = x.reshape(blocks//width, width, -1, LANES)
     return x.transpose(1, 2).unsqueeze(2).contiguous()
 
@@ -236,7 +235,6 @@ def _check(layer, norm, activation):
     if isinstance(layer, nn.Linear) and norm is None: return
     if not isinstance(layer, nn.Conv2d):
         raise ValueError(f'a {type(layer).__name__} has no sparse form; nn.Conv2d has, and nn.Linear without BatchNorm')
-    if isinstance(layer.padding, str): raise ValueError(f'{layer} has no sparse form: padding is {layer.padding!r}')
     for name, value in _REQUIRED.items():
         found = getattr(layer, name)
         if found != value: raise ValueError(f'{layer} has no sparse form: {name} is {found}, and must be {value}')
@@ -290,10 +288,10 @@ def _computed(x, values, bias, norm, residual, call):
     return _Plain.apply(x, values, bias, residual, call)
 
 # %% ../../nbs/api/11e_layers.ipynb #11ea0023
-def _output_size(image, kernel, stride, padding):
+def _output_size(image, kernel, stride, zeros):
     "Height and width of a convolution's output"
-    sides = zip(image[1:], kernel, stride, padding)
-    return tuple((side + 2*pad - k)//step + 1 for side, k, step, pad in sides)
+    sides = zip(image[1:], kernel, stride, zeros)
+    return tuple((side + added - k)//step + 1 for side, k, step, added in sides)
 
 # %% ../../nbs/api/11e_layers.ipynb #11e00022
 class _KeptLayer(nn.Module):
@@ -304,10 +302,10 @@ class _KeptLayer(nn.Module):
         self.values = nn.Parameter(layer.weight.detach()[kept])
         self.bias = layer.bias
         self.stride = getattr(layer, 'stride', (1, 1))
-        self.padding = getattr(layer, 'padding', (0, 0))
+        before, self.zeros = padding_of(layer)
         if self.is_linear: kept = kept[:, :, None, None] # filters of one pixel
         self.filters, self.channels, *self.kernel = kept.shape
-        self.reads = find_reads(kept, self.stride, self.padding)
+        self.reads = find_reads(kept, self.stride, before)
         self.shapes: dict[tuple[int, ...], Geometry] = {}
 
     def _check_image(self, image):
@@ -320,7 +318,7 @@ class _KeptLayer(nn.Module):
         image = tuple(image)
         if image not in self.shapes:
             self._check_image(image)
-            size = _output_size(image, self.kernel, self.stride, self.padding)
+            size = _output_size(image, self.kernel, self.stride, self.zeros)
             out = self.filters, *size
             self.shapes[image] = geometry(self.reads, self.stride, image, out, tile_pixels())
         return self.shapes[image]

@@ -222,6 +222,15 @@ def _compiled(**options):
         return _in_turn(kernel) if options.get('parallel') else kernel
     return compile
 
+# %% ../../nbs/api/11c_tiles.ipynb #18c00002
+@intrinsic
+def _stay_small(typing):
+    "Ask LLVM to keep the function that calls this small, and not to copy it into others"
+    def build(context, builder, signature, args):
+        for word in 'noinline', 'optsize': builder.function.attributes.add(word)
+        return context.get_dummy_value()
+    return types.void(), build
+
 # %% ../../nbs/api/11c_tiles.ipynb #11e00041
 class _Compiling(event.Listener):
     "Measures Numba's compilations in this thread; what a kernel calls is compiled within it"
