@@ -16,9 +16,8 @@ from statistics import fmean
 from .command import Flag, add_flags, check_folder, command_parser, resume_command, run_command
 from .many import ELSEWHERE, count_workers, executor, next_steps, run_seeds, seed_jobs, share_out
 from .training import add_run_flags, add_settings, asked_folder, asked_settings, cannot_train, card_lines
-from .training import check_trainable
 from .training import check_flags, check_free, check_outputs, default_words, engine_text, execute_with_table
-from .training import next_step, records_in, show_run
+from .training import is_whole, next_step, records_in, show_run
 from ..data import DATASETS, Shape, as_dataset, from_folder, name_of, size_of
 from ..data.images import one_line
 from ..engines.inference import has_sparse_layers, measured_speed, sparse_network
@@ -28,7 +27,7 @@ from ..models import create
 from ..own_network import Source, load_source, own_network
 from ..plans import Origin, check_plan, plan_at, threads_for
 from ..progress import engine_outlook, opening
-from ..recipe import Recipe, one_shot, usual_device
+from ..recipe import Recipe, SettingError, one_shot, usual_device
 from ..record import collapse_of, first_cells
 from ..recording import whole_records
 from ..records import ending_of
@@ -145,9 +144,9 @@ def _default_recipe(paper, given, own):
 
 # %% ../../nbs/api/26c_prune.ipynb #26cc0007
 def _is_finished(run, recipe, match):
-    "Whether a run that is resumed has nothing left to train, and has not collapsed"
+    "Whether nothing of a run is left to train: it is whole, and has not collapsed"
     records = whole_records(run)
-    ending = ending_of(records, recipe, match) if records else None
+    ending = ending_of(records, recipe, match) if is_whole(run, records) else None
     return ending is not None and ending.finished
 
 def asked_recipe(
@@ -171,7 +170,8 @@ def asked_recipe(
         warn_if_unfinished(find_run(args.out, args.match))
     else: recipe = _default_recipe(args.paper, given, own)
     if args.one_shot: recipe = one_shot(recipe)
-    if cannot_train(recipe): check_trainable(recipe, run if is_resumed and _is_finished(run, recipe, match) else None)
+    why = cannot_train(recipe)
+    if why and not (is_resumed and _is_finished(run, recipe, match)): raise SettingError('engine', recipe.engine, why)
     return recipe, match
 
 # %% ../../nbs/api/26c_prune.ipynb #16c00013

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['default_words', 'add_settings', 'add_run_flags', 'asked_settings', 'check_flags', 'check_data', 'check_outputs',
            'asked_folder', 'records_in', 'check_free', 'next_step', 'Table', 'write_report', 'renew_report',
-           'execute_with_table', 'card_lines', 'engine_text', 'cannot_train', 'check_trainable', 'show_run']
+           'execute_with_table', 'card_lines', 'engine_text', 'cannot_train', 'is_whole', 'show_run']
 
 # %% ../../nbs/api/26b_training.ipynb #16b00004
 import re, warnings
@@ -26,7 +26,7 @@ from ..engines.sparse import sparse_obstacle
 from ..models import ARCHITECTURES
 from ..plans import Planned
 from ..progress import progress_bar
-from ..recipe import OPTIMIZERS, Recipe, SettingError, is_here, usual_device
+from ..recipe import OPTIMIZERS, Recipe, is_here, usual_device
 from ..recording import lost_files, whole_records
 from ..records import Record, RunFolder
 from ..resume import Standing, kept_run
@@ -334,16 +334,12 @@ def cannot_train(
     "Why a recipe can't be followed here"
     return sparse_obstacle(recipe) if recipe.engine == 'sparse' else ''
 
-def check_trainable(
-    recipe:Recipe,
-    folder:RunFolder|None=None, # of its run, if all of its cycles are finished
-):
-    "Raise `SettingError` for a recipe that can't be followed here, unless its run is finished and has lost nothing"
-    why = cannot_train(recipe)
-    if not why: return
-    records = whole_records(folder) if folder else []
-    if records and folder and not lost_files(folder, records[-1]): return
-    raise SettingError('engine', recipe.engine, why)
+def is_whole(
+    folder:RunFolder,
+    records:Sequence[Record], # its finished cycles
+) -> bool:
+    "Whether a run has a finished cycle, and no file of the last one is lost"
+    return bool(records) and not lost_files(folder, records[-1])
 
 def show_run(
     terminal:Terminal,

@@ -11,10 +11,10 @@ from typing import Any
 
 from .command import Flag, add_flags, command_parser, run_command
 from .training import add_run_flags, add_settings, asked_folder, asked_settings, cannot_train, card_lines
-from .training import check_flags, check_free, check_outputs, check_trainable, engine_text, execute_with_table
-from .training import next_step, records_in, show_run
+from .training import check_flags, check_free, check_outputs, engine_text, execute_with_table
+from .training import is_whole, next_step, records_in, show_run
 from ..partition import classes_of
-from ..recipe import Recipe
+from ..recipe import Recipe, SettingError
 from ..record import first_cells
 from ..recording import whole_records
 from ..records import RunFolder
@@ -146,18 +146,19 @@ def _choose_without_images(source, recipe, which):
     return chosen, outputs
 
 # %% ../../nbs/api/26d_transfer.ipynb #26dd0004
-def _finished(args, which):
-    "The folder of a transfer that is resumed, if all of its tickets are trained; else None"
-    if not args.resume or not args.name: return None
+def _is_finished(args, which):
+    "Whether this resumes a transfer that is whole, and whose tickets are all trained"
+    if not args.resume or not args.name: return False
     folder = asked_folder(args)
-    return folder if len(whole_records(folder)) == len(which['numbers']) else None
+    records = whole_records(folder)
+    return len(records) == len(which['numbers']) and is_whole(folder, records)
 
 def _transfer(terminal, args):
     check_flags(args)
     source, recipe, which = asked_transfer(args)
-    is_shown = bool(cannot_train(recipe))
-    if is_shown: check_trainable(recipe, _finished(args, which))
-    if args.dry_run or is_shown: chosen, outputs = _choose_without_images(source, recipe, which)
+    why = cannot_train(recipe)
+    if why and not _is_finished(args, which): raise SettingError('engine', recipe.engine, why)
+    if args.dry_run or why: chosen, outputs = _choose_without_images(source, recipe, which)
     else:
         chosen = plan_transfer(source, recipe, args.data or 'data', **which)
         outputs = len(chosen.partition.classes)
@@ -171,7 +172,7 @@ def _transfer(terminal, args):
         return say('\n'.join([_description(chosen), *lines]))
     check_free(args, folder, standing)
     say(_description(chosen), style='bold')
-    if is_shown and standing: show_run(terminal, folder, records, _row, standing)
+    if why and standing: show_run(terminal, folder, records, _row, standing)
     else: execute_with_table(terminal, args, chosen, folder, records, _row, execute_transfer)
     say('\n'.join(['', *card_lines(folder), '']))
     if recipe.engine != 'dense': say(f"{'engine':<10}{engine_text(folder.records()[-1])}")
